@@ -1,0 +1,1 @@
+"""People, departments, memberships, audiences and sign-in."""

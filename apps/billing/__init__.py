@@ -1,0 +1,1 @@
+"""Prices, reservations and usage records: what every call cost and who pays."""

@@ -1,0 +1,1 @@
+"""The store behind every cached value."""

@@ -1,0 +1,1 @@
+"""Conversations, messages, the reply pipeline and the chat pages."""

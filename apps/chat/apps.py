@@ -1,0 +1,12 @@
+"""Django's entry to the app."""
+
+from django.apps import AppConfig
+
+
+class ChatConfig(AppConfig):
+    name = "apps.chat"
+    label = "chat"
+
+    def ready(self) -> None:
+        """Declare the app's parameters."""
+        import apps.chat.parameters  # noqa: F401, PLC0415 - imported for its declarations, once apps are loaded

@@ -1,0 +1,1 @@
+"""Money, ids, time, request context, stages, base admin; no tables, no URLs."""

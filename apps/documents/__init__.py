@@ -1,0 +1,1 @@
+"""Upload, ingestion, passages and retrieval."""

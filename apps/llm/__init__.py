@@ -1,0 +1,1 @@
+"""Providers, models, routes and prompts; the one door to every model call."""

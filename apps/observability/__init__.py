@@ -1,0 +1,1 @@
+"""Health, profiling, stage times and metrics."""

@@ -1,0 +1,64 @@
+"""Silk for a live share of requests; never for streams, and no sync-only middleware in their way."""
+
+import random
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import Resolver404, resolve
+from silk.middleware import SilkyMiddleware
+
+from apps.tuning import live
+
+SILK_PREFIX = "/silk/"
+NEVER_PREFIXES = ("/static/", "/metrics", "/livez", "/readyz")
+
+
+def should_profile(request: HttpRequest) -> bool:
+    """Say whether this request goes through silk: its own pages always, others by the live share.
+
+    Async views are the streams: silk would hold a connection for each to its end (they are timed elsewhere).
+    """
+    if request.path.startswith(SILK_PREFIX):
+        return True
+    ratio = live.number("observability.profiling_ratio")
+    if ratio <= 0 or request.path.startswith(NEVER_PREFIXES) or random.random() >= ratio:  # noqa: S311 - sampling
+        return False
+    try:
+        return not iscoroutinefunction(resolve(request.path_info).func)
+    except Resolver404:
+        return False
+
+
+class StaffProfilingMiddleware:
+    """Put silk around the requests `should_profile` picks, and nothing around the rest."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        self.silk = SilkyMiddleware(async_to_sync(get_response) if self.is_async else get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self._acall(request)
+        chosen = self.silk if should_profile(request) else self.get_response
+        response: HttpResponseBase = chosen(request)
+        return response
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        if await self._picks(request):
+            profiled: HttpResponseBase = await sync_to_async(self.silk)(request)
+            return profiled
+        response: HttpResponseBase = await self.get_response(request)  # type: ignore[misc]  # async twin
+        return response
+
+    async def _picks(self, request: HttpRequest) -> bool:
+        """Decide without a thread hop while the live snapshot is fresh: most requests pay nothing."""
+        if live.is_fresh():
+            return should_profile(request)
+        return await sync_to_async(should_profile)(request)

@@ -1,0 +1,1 @@
+"""The registry of tunable parameters, their revisions and the live snapshot."""

@@ -1,0 +1,1 @@
+"""The demo company's content: its people, documents and gold questions; not the command that loads them."""

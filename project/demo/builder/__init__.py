@@ -1,0 +1,1 @@
+"""Writes the demo documents from `sources/`; needs the dev dependencies and never runs in production."""

@@ -1,0 +1,80 @@
+"""`manage.py prepare`: what `up` needs done between its services and its own processes."""
+
+import hashlib
+from argparse import ArgumentParser
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from project.supervisor.data_folder import DataFolder, write_private
+from project.supervisor.installation import announcement_file
+
+
+class Command(BaseCommand):
+    """Prepare the installation, in one process, skipping what is done already."""
+
+    help = "Migrates, registers the embedded models, collects static files; `up` calls it."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--chat-url", required=True, help="base URL of the chat model")
+        parser.add_argument("--embedding-url", required=True, help="base URL of the embedder")
+        parser.add_argument("--demo", action="store_true", help="load the demo data once")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._migrate()
+        call_command(
+            "llm_register_embedded",
+            chat_url=options["chat_url"],
+            embedding_url=options["embedding_url"],
+            stdout=self.stdout,
+        )
+        self._collect_static()
+        self._fill(demo=options["demo"])
+
+    def _migrate(self) -> None:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            self.stdout.write("migrating the database")
+            call_command("migrate", interactive=False, verbosity=0)
+
+    def _collect_static(self) -> None:
+        marker = Path(settings.STATIC_ROOT) / ".collected"
+        fingerprint = _static_fingerprint()
+        if marker.exists() and marker.read_text() == fingerprint:
+            return
+        self.stdout.write("collecting static files")
+        call_command("collectstatic", interactive=False, verbosity=0)
+        marker.write_text(fingerprint)
+
+    def _fill(self, *, demo: bool) -> None:
+        """Load the demo data once, or make the first operator's link; leave what `up` shows."""
+        marker = Path(settings.VAR_DIR) / "demo-loaded"
+        if demo and not marker.exists():
+            call_command("demo", stdout=self.stdout)
+            marker.touch()
+        logins = Path(settings.VAR_DIR) / "demo-logins.txt"
+        shown = logins.read_text() if demo and logins.exists() else _first_operator_link()
+        write_private(announcement_file(DataFolder(Path(settings.VAR_DIR))), shown)
+
+
+def _first_operator_link() -> str:
+    output = StringIO()
+    call_command("accounts_first_operator_link", stdout=output)
+    return output.getvalue()
+
+
+def _static_fingerprint() -> str:
+    """Return what changes when the collected files would: our files, or the installed packages."""
+    digest = hashlib.sha256((settings.BASE_DIR / "requirements" / "base.txt").read_bytes())
+    for folder in settings.STATICFILES_DIRS:
+        for file in sorted(Path(folder).rglob("*")):
+            status = file.stat()
+            digest.update(f"{file}:{status.st_size}:{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

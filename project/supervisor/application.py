@@ -1,0 +1,74 @@
+"""Parley's own processes as programs: the preparation, web, worker and beat."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from project.supervisor.data_folder import REPOSITORY
+from project.supervisor.installation import Installation
+from project.supervisor.models import http_readiness
+from project.supervisor.program import Program
+
+_QUEUES = "interactive,ingest,batch,billing,maintenance"
+
+
+def preparation_program(installation: Installation, *, demo: bool) -> Program:
+    """Return the program that migrates, registers the models and loads the demo data."""
+    options = [
+        f"--chat-url={installation.chat.url}",
+        f"--embedding-url={installation.embedder.url}",
+        *(["--demo"] if demo else []),
+    ]
+    return _program(installation, "prepare", [str(REPOSITORY / "manage.py"), "prepare", *options])
+
+
+def application_programs(installation: Installation, *, port: int) -> list[Program]:
+    """Return web, worker and beat."""
+    web = [
+        *("-m", "uvicorn", "project.asgi:application", "--host", "127.0.0.1", "--port", str(port)),
+        # Without it uvicorn ends before replies that outlive their request have drained.
+        *("--lifespan", "on"),
+        # Without it uvicorn waits for ever on open streams.
+        *("--timeout-graceful-shutdown", "5"),
+        *("--no-access-log", "--no-server-header", "--log-level", "warning"),
+    ]
+    worker = [
+        *("-m", "celery", "-A", "project.celery", "worker", "-Q", _QUEUES),
+        *("--concurrency", "2", "--prefetch-multiplier", "1", "--loglevel", "WARNING"),
+        *("--without-gossip", "--without-mingle"),
+    ]
+    beat = [
+        *("-m", "celery", "-A", "project.celery", "beat", "--pidfile=", "--loglevel", "WARNING"),
+        *("--scheduler", "django_celery_beat.schedulers:DatabaseScheduler"),
+    ]
+    return [
+        _program(installation, "web", web, port=port),
+        # Each worker process has a pool of its own and one task at a time.
+        _program(installation, "worker", worker, {"DATABASE_POOL_MAX": "2"}),
+        _program(installation, "beat", beat, {"DATABASE_POOL_MAX": "2"}),
+    ]
+
+
+def _program(
+    installation: Installation,
+    name: str,
+    arguments: list[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    port: int | None = None,
+) -> Program:
+    program = Program(
+        name=name,
+        argv=[sys.executable, *arguments],
+        environment={
+            "APPLICATION_NAME": f"parley-{name}",
+            **(environment or {}),
+            **os.environ,
+            **installation.environment(),
+        },
+    )
+    if port is None:
+        return program
+    return Program(
+        program.name, program.argv, program.environment, http_readiness(port, "/livez")
+    )
