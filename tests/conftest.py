@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -78,13 +79,11 @@ def embedded_models() -> EmbeddedModels:
     with (run_folder / "models.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not facts.exists():
-            host = subprocess.Popen(
-                [sys.executable, "-m", "tests.models_host", str(run_folder)],
-                cwd=REPOSITORY,
-                start_new_session=True,
-            )
+            # Not subprocess: the host outlives this worker when others still use the models.
+            command = [sys.executable, "-m", "tests.models_host", str(run_folder)]
+            host = os.posix_spawn(sys.executable, command, os.environ, setsid=True)
             while not facts.exists():
-                if host.poll() is not None:
+                if os.waitpid(host, os.WNOHANG) != (0, 0):
                     pytest.fail(f"the models ended: {(run_folder / 'models.log').read_text()}")
                 time.sleep(0.02)
     return EmbeddedModels(**json.loads(facts.read_text()))
@@ -121,8 +120,6 @@ def outside_environment() -> dict[str, str]:
 
 def free_port() -> int:
     """Return a loopback port that is free now."""
-    import socket  # noqa: PLC0415 - used here only
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port

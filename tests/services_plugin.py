@@ -37,19 +37,24 @@ class TestRun:
         # Open as long as this process lives, however it ends: the models' host waits for its end.
         os.mkfifo(folder.path / "alive")
         self._alive = os.open(folder.path / "alive", os.O_RDWR)
-        log_file = (folder.path / "services.log").open("wb")
-        self._supervisor = Supervisor(folder, Console(sys.stderr), log_file=log_file)
+        self._log_file = (folder.path / "services.log").open("wb")
+        self._supervisor = Supervisor(folder, Console(sys.stderr), log_file=self._log_file)
         atexit.register(self.stop)
 
         ports = folder.allocate_ports(
-            ("postgres", *(f"{kind}{n}" for kind in ("cache", "state") for n in range(worker_count)))
+            (
+                "postgres",
+                *(f"{kind}{n}" for kind in ("cache", "state") for n in range(worker_count)),
+            )
         )
         postgres = Postgres(folder, ports["postgres"], keeps_data=False)
         workers = []
         for number in range(worker_count):
             own = DataFolder(folder.path / f"worker{number}")
             own.create()
-            workers.append([Valkey(kind, own, ports[f"{kind}{number}"]) for kind in ("cache", "state")])
+            workers.append(
+                [Valkey(kind, own, ports[f"{kind}{number}"]) for kind in ("cache", "state")]
+            )
         valkeys = [valkey for pair in workers for valkey in pair]
         self._supervisor.start(
             [postgres.program(), *(valkey.program() for valkey in valkeys)], stop_seconds=5
@@ -68,6 +73,7 @@ class TestRun:
             return
         os.close(self._alive)
         self._supervisor.stop()
+        self._log_file.close()
         host = self._path / "models-host"
         while host.exists() and identity(int(host.read_text())):
             time.sleep(0.02)
@@ -83,7 +89,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     options = early_config.known_args_namespace
     if not (getattr(options, "help", False) or getattr(options, "version", False)):
         if RUN_VARIABLE not in os.environ:
-            _runs.append(TestRun(worker_count=_worker_count(getattr(options, "numprocesses", None))))
+            _runs.append(
+                TestRun(worker_count=_worker_count(getattr(options, "numprocesses", None)))
+            )
         _name_services()
     return (yield)
 

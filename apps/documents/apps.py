@@ -1,4 +1,4 @@
-"""Django's entry to the app."""
+"""Django's entry to the app: its parameters become known."""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,7 @@ from django.apps import AppConfig
 class DocumentsConfig(AppConfig):
     name = "apps.documents"
     label = "documents"
+
+    def ready(self) -> None:
+        """Declare the app's parameters."""
+        import apps.documents.parameters  # noqa: F401, PLC0415 - imported for its declarations, once apps are loaded

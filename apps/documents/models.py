@@ -227,6 +227,11 @@ class IngestRun(models.Model):
     class Meta:
         verbose_name = _("ingestion run")
         verbose_name_plural = _("ingestion runs")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("document",), condition=Q(state__in=("WAITING", "RUNNING")), name="run_one_unfinished"
+            ),
+        )
         indexes = (
             models.Index(fields=("document", "-created_at"), name="run_document_created"),
             models.Index(

@@ -21,11 +21,14 @@ _END = re.compile(
 _LAST_WORD = re.compile(r"(\S+)$")
 _LIST_NUMBER = re.compile(r"\s*(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})$")
 _ABBREVIATIONS: Final = frozenset(
-    """e.g i.e cf vs viz approx ca mr mrs ms mx dr prof rev hon st jr sr no nos vol pp p fig figs eq eqs sec ch art
-    ref refs inc ltd co corp dept est ext tel max min incl excl resp jan feb mar apr jun jul aug sep sept oct nov dec
-    mon tue wed thu fri sat sun al ed eds op""".split()
+    "e.g i.e cf vs viz approx ca mr mrs ms mx dr prof rev hon st jr sr inc ltd corp dept est incl excl resp al eds".split()
 )
-_TERMINALS = ".!?…:;。！？\"'”’»)]"
+# Words of their own, too: "no. 5" goes on, "She said no. Then …" does not.
+_BEFORE_NUMBERS: Final = frozenset(
+    """no nos vol pp p fig figs eq eqs sec ch art ref refs ext tel max min
+    jan feb mar apr jun jul aug sep sept oct nov dec""".split()
+)
+_TERMINALS: Final = tuple(".!?…:;。！？\"'”’»)]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def _is_abbreviation(line: str, sentence_start: int, stop: int) -> bool:
     if _LIST_NUMBER.match(before):
         return True
     bare = word[1].lstrip("(\"'“‘[")
+    if bare.lower() in _BEFORE_NUMBERS:
+        return line[stop + 1 :].lstrip()[:1].isdigit()
     return bare.lower() in _ABBREVIATIONS or (len(bare) == 1 and bare.isupper())
 
 
@@ -104,32 +109,48 @@ def split_passages(
     passages: list[PassageSpan] = []
     for number, sentences in _sentences_by_page(pages):
         pieces = [
-            (piece, count_tokens(text[piece[0] : piece[1]]))
+            _Piece(part[0], part[1], count_tokens(text[part[0] : part[1]]), is_glued=_is_inside_word(text, part[0]))
             for start, end in sentences
-            for piece in _fitting(text, start, end, count_tokens, max_tokens)
+            for part in _fitting(text, start, end, count_tokens, max_tokens)
         ]
-        passages.extend(
-            PassageSpan(number, start, end) for start, end in _packed(pieces, text, count_tokens, max_tokens)
-        )
+        passages.extend(PassageSpan(number, start, end) for start, end in _packed(pieces, max_tokens))
     return passages
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A sentence, or a part of one too long; glued: the cut went through a word, so tokens no longer add up."""
+
+    start: int
+    end: int
+    tokens: int
+    is_glued: bool
+
+
+def _is_inside_word(text: str, offset: int) -> bool:
+    return offset > 0 and not text[offset - 1].isspace() and text[offset].isalnum() and text[offset - 1].isalnum()
 
 
 def _sentences_by_page(pages: Sequence[PageText]) -> Iterator[tuple[int, list[Span]]]:
     """Yield each page's sentences; one that goes on over the page's end belongs to the page where it began."""
-    carried: Span | None = None
-    for index, page in enumerate(pages):
-        sentences = [(page.start_offset + a, page.start_offset + b) for a, b in split_sentences(page.text)]
-        if carried and sentences:
-            previous = pages[index - 1].number
-            yield previous, [(carried[0], sentences.pop(0)[1])]
-            carried = None
-        following = pages[index + 1].text.lstrip()[:1] if index + 1 < len(pages) else ""
-        if following.islower() and len(sentences) > 0 and not page.text.rstrip().endswith(tuple(_TERMINALS)):
-            carried = sentences.pop()
-        if sentences:
-            yield page.number, sentences
-    if carried:
-        yield pages[-1].number, [carried]
+    begun: Span | None = None
+    waiting, sentences = 0, list[Span]()
+    for page, following in zip(pages, [*pages[1:], None], strict=False):
+        found = [(page.start_offset + start, page.start_offset + end) for start, end in split_sentences(page.text)]
+        if begun and found:
+            found[0] = (begun[0], found[0][1])
+            begun = None
+            # It stands with the page it began on, which has been waiting for it.
+            yield waiting, [*sentences, found.pop(0)]
+        if found and following and _goes_on(page.text, following.text):
+            begun = found.pop()
+            waiting, sentences = page.number, found
+        elif found:
+            yield page.number, found
+
+
+def _goes_on(text: str, following: str) -> bool:
+    return following.lstrip()[:1].islower() and not text.rstrip().endswith(_TERMINALS)
 
 
 def _fitting(
@@ -139,39 +160,31 @@ def _fitting(
     while start < end:
         stop = end
         while count_tokens(text[start:stop]) > max_tokens and stop - start > 1:
-            middle = start + (stop - start) // 2
+            middle = start + (stop - start + 1) // 2
             space = max(text.rfind(" ", start + 1, middle + 1), text.rfind("\n", start + 1, middle + 1))
-            stop = space if space > start else middle
+            stop = space if space > start else min(middle, stop - 1)
         yield from _trimmed(text, start, stop)
         start = stop
 
 
-def _packed(
-    pieces: Sequence[tuple[Span, int]], text: str, count_tokens: Callable[[str], int], max_tokens: int
-) -> Iterator[Span]:
+def _packed(pieces: Sequence[_Piece], max_tokens: int) -> Iterator[Span]:
     """Yield passages filled greedily; each new one starts with the overlap, if that leaves room for what is new."""
     first, tokens = 0, 0
-    for index, ((_, end), size) in enumerate(pieces):
-        tokens += size
-        if tokens > max_tokens or count_tokens(text[pieces[first][0][0] : end]) > max_tokens:
-            yield pieces[first][0][0], pieces[index - 1][0][1]
+    for index, piece in enumerate(pieces):
+        tokens += piece.tokens
+        if index > first and (tokens > max_tokens or piece.is_glued):
+            yield pieces[first].start, pieces[index - 1].end
             first, tokens = _overlap(pieces, index, max_tokens)
-            while first < index and count_tokens(text[pieces[first][0][0] : end]) > max_tokens:
-                tokens -= pieces[first][1]
-                first += 1
     if pieces:
-        yield pieces[first][0][0], pieces[-1][0][1]
+        yield pieces[first].start, pieces[-1].end
 
 
-def _overlap(pieces: Sequence[tuple[Span, int]], index: int, max_tokens: int) -> tuple[int, int]:
-    first, tokens, repeated = index, pieces[index][1], 0
-    while (
-        index - first < OVERLAP_SENTENCES
-        and first > 0
-        and repeated + pieces[first - 1][1] <= OVERLAP_TOKENS
-        and tokens + pieces[first - 1][1] <= max_tokens
-    ):
-        first -= 1
-        repeated += pieces[first][1]
-        tokens += pieces[first][1]
+def _overlap(pieces: Sequence[_Piece], index: int, max_tokens: int) -> tuple[int, int]:
+    """Return where the passage that brings in `index` starts, and its tokens so far."""
+    first, tokens, repeated = index, pieces[index].tokens, 0
+    while first > 0 and index - first < OVERLAP_SENTENCES and not pieces[first].is_glued:
+        size = pieces[first - 1].tokens
+        if repeated + size > OVERLAP_TOKENS or tokens + size > max_tokens:
+            break
+        first, tokens, repeated = first - 1, tokens + size, repeated + size
     return first, tokens

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+
+from apps.accounts.models import Department, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +47,21 @@ class Retrieval:
     passages: Sequence[FoundPassage]
     question_vector: NDArray[np.float32]
     cost_nanos: int
+
+
+class Sharing(StrEnum):
+    """Who a document is shared with, as the person chooses it."""
+
+    ME = "ME"
+    PEOPLE = "PEOPLE"
+    DEPARTMENT = "DEPARTMENT"
+    EVERYONE = "EVERYONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """A choice of readers: `department` for DEPARTMENT, `people` (the owner is added) for PEOPLE."""
+
+    sharing: Sharing
+    department: Department | None = None
+    people: Sequence[User] = ()

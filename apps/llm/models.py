@@ -159,3 +159,8 @@ class Route(models.Model):
 
     def __str__(self) -> str:
         return f"{self.use} {self.priority}: {self.llm_model}"
+
+    @property
+    def is_usable(self) -> bool:
+        """Say whether the route, its model and its provider are all on."""
+        return self.is_enabled and self.llm_model.is_enabled and self.llm_model.provider.is_enabled

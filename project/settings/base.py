@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 from project.settings.env import BASE_DIR, env
 
@@ -83,6 +85,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.accounts.context.demo_logins",
             ],
         },
     },
@@ -277,6 +280,45 @@ PROMETHEUS_EXPORT_MIGRATIONS = False
 UNFOLD = {
     "SITE_TITLE": "Parley",
     "SITE_HEADER": "Parley",
+    "SITE_SUBHEADER": _("Administration"),
     "SITE_URL": "/",
+    "SITE_SYMBOL": "forum",
     "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": True,
+        "navigation": [
+            {
+                "title": _("Running it"),
+                "items": [
+                    {
+                        "title": _("Health"),
+                        "icon": "monitor_heart",
+                        "link": reverse_lazy("admin-health"),
+                    },
+                    {
+                        "title": _("Parameters"),
+                        "icon": "tune",
+                        "link": reverse_lazy("admin:tuning_parameters"),
+                    },
+                    {
+                        "title": _("Models"),
+                        "icon": "smart_toy",
+                        "link": reverse_lazy("admin:llm_llmmodel_changelist"),
+                    },
+                    {
+                        "title": _("Prices"),
+                        "icon": "sell",
+                        "link": reverse_lazy("admin:billing_price_changelist"),
+                    },
+                    {
+                        "title": _("People"),
+                        "icon": "group",
+                        "link": reverse_lazy("admin:accounts_user_changelist"),
+                    },
+                ],
+            },
+        ],
+    },
 }

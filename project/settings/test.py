@@ -1,5 +1,7 @@
 """Tests: real PostgreSQL and Valkey from the environment, quick hashing, mail kept in memory."""
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,6 +16,11 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CELERY_TASK_ALWAYS_EAGER = False
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 VAR_DIR = Path(tempfile.mkdtemp(prefix="parley-test-"))
+atexit.register(shutil.rmtree, VAR_DIR, ignore_errors=True)
+STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir()
+# Browser tests get the files as they are in static/, without collecting them.
+SERVESTATIC_USE_FINDERS = True
 STORAGES["documents"] = {
     "BACKEND": "django.core.files.storage.FileSystemStorage",
     "OPTIONS": {"location": VAR_DIR / "documents"},

@@ -69,6 +69,4 @@ def _program(
     )
     if port is None:
         return program
-    return Program(
-        program.name, program.argv, program.environment, http_readiness(port, "/livez")
-    )
+    return Program(program.name, program.argv, program.environment, http_readiness(port, "/livez"))

@@ -97,8 +97,7 @@ class DataFolder:
         try:
             for name in names:
                 # Held until all are chosen, so that no two get the same.
-                listener = _bind(remembered.get(name, 0)) or _bind(0)
-                assert listener is not None
+                listener = _bind(remembered.get(name, 0)) or socket.create_server(("127.0.0.1", 0))
                 held.append(listener)
                 chosen[name] = listener.getsockname()[1]
         finally:

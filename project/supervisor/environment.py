@@ -21,8 +21,10 @@ from project.supervisor.valkey import ValkeyError
 
 # They read the settings and call no server.
 _NEED_NOTHING = frozenset(
-    "check collectstatic compilemessages diffsettings findstatic help makemessages makemigrations "
-    "startapp startproject up version".split()
+    {
+        *("check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help"),
+        *("makemessages", "makemigrations", "startapp", "startproject", "up", "version"),
+    }
 )
 _NEED_MODELS = frozenset({"demo", "documents_evaluate", "llm_ping"})
 _STOP_SECONDS = 5.0
@@ -46,13 +48,15 @@ def prepare(argv: Sequence[str]) -> None:
         os.environ.update(Installation(folder).environment())
         return
     try:
-        installation = _running_or_started(folder, f"manage.py {command}", needs_models)
+        installation = _running_or_started(
+            folder, f"manage.py {command}", needs_models=needs_models
+        )
     except (PostgresError, StartError, ValkeyError) as error:
         sys.exit(str(error))
     os.environ.update(installation.environment())
 
 
-def _running_or_started(folder: DataFolder, what: str, needs_models: bool) -> Installation:
+def _running_or_started(folder: DataFolder, what: str, *, needs_models: bool) -> Installation:
     folder.create()
     while True:
         try:
@@ -62,10 +66,10 @@ def _running_or_started(folder: DataFolder, what: str, needs_models: bool) -> In
                 return Installation.running(folder)
             time.sleep(0.1)
         else:
-            return _started(folder, lock, needs_models)
+            return _started(folder, lock, needs_models=needs_models)
 
 
-def _started(folder: DataFolder, lock: InstanceLock, needs_models: bool) -> Installation:
+def _started(folder: DataFolder, lock: InstanceLock, *, needs_models: bool) -> Installation:
     is_new = "postgres" in embedded_storage() and not (folder.path / "postgres" / "data").exists()
     log_file = (folder.subfolder("run") / "services.log").open("wb")
     supervisor = Supervisor(folder, Console(sys.stderr), log_file=log_file)

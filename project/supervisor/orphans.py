@@ -12,7 +12,8 @@ from pathlib import Path
 from project.supervisor.data_folder import write_private
 from project.supervisor.program import Child, kill_group
 
-_SECONDS_TO_STOP = 5.0
+_SECONDS_TO_STOP = 3.0
+_HAS_PROC = sys.platform == "linux"
 
 
 class ChildRecords:
@@ -53,7 +54,7 @@ class ChildRecords:
 
 def identity(pid: int) -> str | None:
     """Return what tells a process from a later one with the same id; None when there is none."""
-    if sys.platform == "linux":
+    if _HAS_PROC:
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
@@ -81,7 +82,7 @@ def _end(record: dict[str, str | int], say: Callable[[str], None]) -> None:
         deadline = time.monotonic() + _SECONDS_TO_STOP
         while identity(pid) == present and time.monotonic() < deadline:
             time.sleep(0.05)
-    elif present is not None or sys.platform != "linux" or not recorded.startswith(_boot_id()):
+    elif present is not None or not _HAS_PROC or not recorded.startswith(_boot_id()):
         return
     # A group that outlives its leader keeps the number from being given to another process.
     kill_group(pid)

@@ -49,8 +49,7 @@ class Child:
             user=program.user_id,
             group=program.user_id,
             extra_groups=None if program.user_id is None else [],
-            # Safe here: the supervisor has one thread.
-            preexec_fn=_parent_death_signal(program.stop_signal),
+            preexec_fn=_parent_death_signal(program.stop_signal),  # noqa: PLW1509 - one thread here
         )
         self.pid = self._process.pid
 

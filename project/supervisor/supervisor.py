@@ -83,8 +83,8 @@ class Supervisor:
     def listen_to_signals(self) -> None:
         """Take the signals that ask to stop, and wake up when a child ends."""
         reader, writer = socket.socketpair()
-        reader.setblocking(False)
-        writer.setblocking(False)
+        reader.settimeout(0)
+        writer.settimeout(0)
         self._selector.register(reader, selectors.EVENT_READ, data=writer)
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -106,9 +106,7 @@ class Supervisor:
     def run(self, program: Program, *, stop_seconds: float = 1.0) -> None:
         """Run a program to its end beside the kept ones. Raises: StartError when it fails."""
         kept = _Kept(program)
-        self._launch(kept)
-        child = kept.child
-        assert child is not None
+        child = self._launch(kept)
         try:
             while (exit_code := child.exit_code()) is None:
                 self._turn(_POLL_SECONDS)
@@ -133,7 +131,7 @@ class Supervisor:
     def _kept(self) -> Iterator[_Kept]:
         return (kept for group in self._groups for kept in group.members)
 
-    def _launch(self, kept: _Kept) -> None:
+    def _launch(self, kept: _Kept) -> Child:
         try:
             child = Child(kept.program, log_file=self._log_file)
         except OSError as error:
@@ -144,6 +142,7 @@ class Supervisor:
             # A grandchild may hold the pipe open after the child's end: never wait on it.
             os.set_blocking(child.output.fileno(), False)
             self._selector.register(child.output, selectors.EVENT_READ, data=kept.program.name)
+        return child
 
     def _wait_until_ready(self, members: Sequence[_Kept]) -> None:
         waiting = list(members)
@@ -168,7 +167,7 @@ class Supervisor:
                 self._pump(key)
         for kept in self._kept():
             if kept.child and (exit_code := kept.child.exit_code()) is not None:
-                self._note_death(kept, exit_code)
+                self._note_death(kept, kept.child, exit_code)
             elif kept.child is None and kept.restart_at <= time.monotonic():
                 self._launch(kept)
 
@@ -185,9 +184,8 @@ class Supervisor:
         self._console.flush(key.data)
         return False
 
-    def _note_death(self, kept: _Kept, exit_code: int) -> None:
-        assert kept.child is not None
-        self._bury(kept.child)
+    def _note_death(self, kept: _Kept, child: Child, exit_code: int) -> None:
+        self._bury(child)
         kept.child = None
         now = time.monotonic()
         if now - kept.started_at >= _SETTLED_SECONDS:

@@ -42,6 +42,10 @@ export function hotkeyElements() {
   return [...document.querySelectorAll("[data-hotkey]")].filter(isUsable);
 }
 
+for (const element of document.querySelectorAll("[data-key-label]")) {
+  element.textContent = keyLabel(element.dataset.keyLabel);
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.isComposing) return;
   const modal = document.querySelector("dialog:modal");

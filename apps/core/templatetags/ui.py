@@ -57,7 +57,7 @@ def field(
     """Render a form field with its label, hint and errors; `attributes` go to the input, `_` standing for `-`."""
     widget = bound.field.widget
     kind = getattr(widget, "input_type", "")
-    attrs = {name.replace("_", "-"): value for name, value in attributes.items()}
+    attrs = {name.replace("_", "-"): value for name, value in attributes.items() if value != ""}
     described_by = bound.aria_describedby or ""
     if hint and not bound.help_text:
         described_by = f"{bound.auto_id}_helptext {described_by}".strip()

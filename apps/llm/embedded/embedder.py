@@ -43,7 +43,7 @@ class Embedding:
     is_truncated: bool
 
 
-class RefusedRequest(Exception):
+class RefusedRequestError(Exception):
     """The request can't be answered; carries the HTTP status and OpenAI's error code."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -104,7 +104,7 @@ class EmbedderApp:
                 Route("/v1/models", self.models),
                 Route("/v1/embeddings", self.embeddings, methods=["POST"]),
             ],
-            exception_handlers={RefusedRequest: _refusal},
+            exception_handlers={RefusedRequestError: _refusal},
         )
 
     async def health(self, request: Request) -> JSONResponse:
@@ -134,7 +134,7 @@ class EmbedderApp:
     def _check_key(self, request: Request) -> None:
         given = request.headers.get("authorization", "").encode()
         if not secrets.compare_digest(given, self._authorization):
-            raise RefusedRequest(401, "invalid_api_key", "The API key is missing or wrong.")
+            raise RefusedRequestError(401, "invalid_api_key", "The API key is missing or wrong.")
 
 
 async def _read_json(request: Request) -> object:
@@ -142,26 +142,32 @@ async def _read_json(request: Request) -> object:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise RefusedRequest(413, "request_too_large", f"More than {MAX_BODY_BYTES} bytes.")
+            raise RefusedRequestError(
+                413, "request_too_large", f"More than {MAX_BODY_BYTES} bytes."
+            )
     try:
         return json.loads(body)
     except ValueError as error:
-        raise RefusedRequest(400, "invalid_json", "The body is not JSON.") from error
+        raise RefusedRequestError(400, "invalid_json", "The body is not JSON.") from error
 
 
 def _parse(body: object) -> tuple[list[str], str]:
     if not isinstance(body, dict):
-        raise RefusedRequest(400, "invalid_request", "The body must be an object.")
+        raise RefusedRequestError(400, "invalid_request", "The body must be an object.")
     if body.get("model") != EMBEDDING_MODEL_NAME:
-        raise RefusedRequest(404, "model_not_found", f"The model here is {EMBEDDING_MODEL_NAME}.")
+        raise RefusedRequestError(
+            404, "model_not_found", f"The model here is {EMBEDDING_MODEL_NAME}."
+        )
     encoding_format = body.get("encoding_format", "float")
     if encoding_format not in {"float", "base64"}:
-        raise RefusedRequest(400, "invalid_request", "encoding_format is float or base64.")
+        raise RefusedRequestError(400, "invalid_request", "encoding_format is float or base64.")
     texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
     if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-        raise RefusedRequest(400, "invalid_request", "input is a text or a list of texts.")
+        raise RefusedRequestError(400, "invalid_request", "input is a text or a list of texts.")
     if not 1 <= len(texts) <= MAX_INPUT_COUNT:
-        raise RefusedRequest(400, "invalid_request", f"input holds 1 to {MAX_INPUT_COUNT} texts.")
+        raise RefusedRequestError(
+            400, "invalid_request", f"input holds 1 to {MAX_INPUT_COUNT} texts."
+        )
     return texts, encoding_format
 
 
@@ -192,7 +198,8 @@ def _encoded(vector: np.ndarray, encoding_format: str) -> str | list[float]:
 
 
 async def _refusal(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RefusedRequest)
+    if not isinstance(error, RefusedRequestError):
+        raise error
     body = {"message": str(error), "type": "invalid_request_error", "code": error.code}
     return JSONResponse({"error": body}, status_code=error.status)
 

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from project.supervisor.data_folder import DataFolder, write_private
+from project.supervisor.data_folder import REPOSITORY, DataFolder, write_private
 from project.supervisor.installation import announcement_file
 
 
@@ -72,7 +72,7 @@ def _first_operator_link() -> str:
 
 def _static_fingerprint() -> str:
     """Return what changes when the collected files would: our files, or the installed packages."""
-    digest = hashlib.sha256((settings.BASE_DIR / "requirements" / "base.txt").read_bytes())
+    digest = hashlib.sha256((REPOSITORY / "requirements" / "base.txt").read_bytes())
     for folder in settings.STATICFILES_DIRS:
         for file in sorted(Path(folder).rglob("*")):
             status = file.stat()

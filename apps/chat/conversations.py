@@ -1,0 +1,98 @@
+"""The list of conversations: its pages, its search, and the search of the command palette."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from apps.accounts.models import User
+from apps.chat.models import Conversation
+from apps.documents.models import Document
+
+PAGE_SIZE = 30
+PALETTE_SIZE = 6
+
+
+class CursorError(ValueError):
+    """The cursor was not made here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """Some conversations, last used first, and where the next page begins ("" at the end)."""
+
+    items: Sequence[Conversation]
+    next_cursor: str
+
+
+def list_page(*, user: User, query: str = "", is_archived: bool = False, after: str = "") -> ConversationPage:
+    """Return a page of the person's conversations, those with the query in title or text if one is given.
+
+    Raises:
+        CursorError: `after` is none of ours.
+    """
+    conversations = Conversation.objects.visible_to(user)
+    conversations = conversations.archived() if is_archived else conversations.current()
+    if query:
+        conversations = conversations.matching(query)
+    if after:
+        updated_at, pk = _read_cursor(after)
+        conversations = conversations.filter(Q(updated_at__lt=updated_at) | Q(updated_at=updated_at, pk__lt=pk))
+    items = list(conversations[: PAGE_SIZE + 1])
+    has_more = len(items) > PAGE_SIZE
+    items = items[:PAGE_SIZE]
+    return ConversationPage(items, _make_cursor(items[-1]) if has_more else "")
+
+
+def _make_cursor(conversation: Conversation) -> str:
+    text = f"{conversation.updated_at.isoformat()} {conversation.pk}"
+    return urlsafe_b64encode(text.encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        moment, pk = urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        return datetime.fromisoformat(moment), UUID(pk)
+    except ValueError as error:
+        raise CursorError(cursor) from error
+
+
+def palette(*, user: User, query: str) -> list[dict[str, str]]:
+    """Return what the command palette finds: pages, conversations, documents; the latest ones for an empty query."""
+    lowered = query.lower()
+    pages = [
+        {"kind": "page", "title": title, "url": reverse(name), "detail": ""}
+        for title, name in ((_("New conversation"), "chat:new"), (_("Documents"), "documents:list"))
+        if lowered in title.lower()
+    ]
+    conversations = Conversation.objects.visible_to(user).order_by("-updated_at", "-id")
+    documents = Document.objects.visible_to(user).order_by("-uploaded_at", "-id")
+    if query:
+        conversations = conversations.matching(query)
+        documents = documents.filter(name__icontains=query)
+    return [
+        *pages,
+        *(
+            {
+                "kind": "conversation",
+                "title": conversation.title,
+                "url": reverse("chat:conversation-detail", args=[conversation.pk]),
+                "detail": _("Archived") if conversation.is_archived else "",
+            }
+            for conversation in conversations[:PALETTE_SIZE]
+        ),
+        *(
+            {
+                "kind": "document",
+                "title": document.name,
+                "url": reverse("documents:detail", args=[document.pk]),
+                "detail": document.get_status_display() if document.status != Document.Status.READY else "",
+            }
+            for document in documents[:PALETTE_SIZE]
+        ),
+    ]

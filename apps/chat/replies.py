@@ -1,0 +1,290 @@
+"""The writing of replies: each an asyncio task of its own, which no closed tab ends; prepare, stream, finish.
+
+A `Desk` belongs to one event loop. It keeps the tasks, runs their synchronous steps on threads of its own that give
+their database connections back, and watches for stops. No connection is held while a model streams.
+"""
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ParamSpec, TypeVar, cast
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from django.db import DatabaseError, connections
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from apps.chat import failures, intent
+from apps.chat.finish import finish
+from apps.chat.live import ENDED, PREPARED, LiveReply, Relay
+from apps.chat.models import Conversation, Message
+from apps.chat.prepare import prepare
+from apps.chat.services import Posted
+from apps.chat.types import Ask, Basis, Outcome, Place, Prepared
+from apps.core.context import request_context
+from apps.core.stages import collect
+from apps.llm import errors
+from apps.llm import services as llm
+from apps.llm.types import Finished, Token
+from apps.tuning import live as tuning
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Synchronous steps at a time: each holds one pooled connection for some milliseconds.
+STEP_THREADS = 4
+WATCH_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Running:
+    """A reply this process is writing."""
+
+    reply_id: UUID
+    request_id: UUID
+    live: LiveReply
+    started: float
+    basis: Basis
+    work: asyncio.Task[str | None] | None = None
+    first_token_ms: float | None = None
+    error_code: str = ""
+
+    def elapsed_ms(self) -> float:
+        """Return the time since the question arrived."""
+        return round((time.perf_counter() - self.started) * 1000, 1)
+
+
+class Desk:
+    """The replies one event loop is writing, and what they share."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(STEP_THREADS, thread_name_prefix="reply")
+        self._running: dict[UUID, Running] = {}
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._watcher: asyncio.Task[None] | None = None
+        self._renew_at = 0.0
+        self.relay = Relay(on_stop=self.cancel)
+
+    async def hop(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a synchronous step on a thread of the desk and give its database connections back."""
+
+        def call() -> R:
+            try:
+                return step(*args, **kwargs)
+            finally:
+                connections.close_all()
+
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: context.run(call))
+
+    def start(self, posted: Posted, *, started: float) -> None:
+        """Begin to write a new reply; `started` is the question's arrival by `time.perf_counter`."""
+        reply = posted.reply
+        assert reply.request_id is not None  # noqa: S101 - every reply has one
+        live = LiveReply(reply.pk, self.relay)
+        running = Running(reply.pk, reply.request_id, live, started, Basis(reason=""))
+        self._running[reply.pk] = running
+        is_searched = (
+            posted.conversation.sources != Conversation.Sources.NONE
+            and intent.small_talk(posted.question.content) is None
+        )
+        live.emit("stage", **_stage("retrieval" if is_searched else "model"))
+        # A context of its own: in the request's, synchronous calls would wait for a thread that ends with it.
+        task = asyncio.create_task(self._write(running), context=contextvars.Context())
+        self._tasks[reply.pk] = task
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch(), context=contextvars.Context())
+
+    def live(self, reply_id: UUID) -> LiveReply | None:
+        """Return what is live of a reply this process writes."""
+        running = self._running.get(reply_id)
+        return running.live if running else None
+
+    def cancel(self, reply_id: UUID, error_code: str = "") -> None:
+        """Stop the writing of a reply, if it is this process that writes it."""
+        running = self._running.get(reply_id)
+        if running is not None and running.work is not None and not running.work.done():
+            running.error_code = error_code
+            running.work.cancel()
+
+    async def _write(self, running: Running) -> None:
+        """Write one reply and see it to its end, whatever happens on the way."""
+        with request_context(running.request_id), collect() as timings:
+            # A task inside the task: a stop ends the work and never the finishing.
+            running.work = asyncio.create_task(self._work(running))
+            outcome = await self._outcome(running)
+            outcome = Outcome(
+                **outcome,
+                text=running.live.text,
+                stages_ms=timings.as_dict(),
+                first_token_ms=running.first_token_ms,
+                total_ms=running.elapsed_ms(),
+            )
+            try:
+                await self.hop(finish, running.reply_id, running.basis, outcome)
+            except Exception:
+                # The sweeper finishes it from the stream once its lease is over.
+                logger.exception("reply not finished")
+            finally:
+                running.live.emit(ENDED)
+                del self._running[running.reply_id], self._tasks[running.reply_id]
+
+    async def _outcome(self, running: Running) -> dict[str, Any]:
+        """Wait for the work and return its state, error code and finish reason."""
+        assert running.work is not None  # noqa: S101 - set by the caller
+        try:
+            finish_reason = await running.work
+            # None: it was stopped before it was begun. (Or ended by the sweeper; then nothing is changed any more.)
+            state = Message.State.STOPPED if finish_reason is None else Message.State.DONE
+            return {"state": state, "finish_reason": finish_reason or ""}
+        except asyncio.CancelledError:
+            state = Message.State.FAILED if running.error_code else Message.State.STOPPED
+            return {"state": state, "error_code": running.error_code}
+        except Exception as error:
+            code = _failure_code(error)
+            if code == failures.INTERNAL:
+                logger.exception("reply failed")
+            else:
+                logger.warning("reply failed", extra={"error_code": code, "error": repr(error)})
+            return {"state": Message.State.FAILED, "error_code": code}
+
+    async def _work(self, running: Running) -> str | None:
+        """Prepare and stream; return the provider's finish reason: empty without a model, None when not waiting."""
+        prepared = await self.hop(prepare, running.reply_id)
+        if prepared is None:
+            return None
+        running.basis = prepared.basis
+        running.live.emit(PREPARED, **prepared.basis.to_json())
+        finish_reason = ""
+        if prepared.ask is None:
+            self._token(running, prepared.text)
+        else:
+            _tell_sources(running.live, prepared)
+            finish_reason = await self._stream(running, prepared.ask)
+        await running.live.streamed()
+        return finish_reason
+
+    async def _stream(self, running: Running, ask: Ask) -> str:
+        running.live.emit("stage", **_stage("model"))
+        stream = llm.stream(choice=ask.choice, messages=ask.messages, context=ask.context)
+        async with aclosing(cast(AsyncGenerator[Token | Finished, None], stream)) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    return event.finish_reason
+                self._token(running, event.text)
+        return ""
+
+    def _token(self, running: Running, text: str) -> None:
+        if running.first_token_ms is None and text:
+            running.first_token_ms = running.elapsed_ms()
+        running.live.token(text)
+
+    async def _watch(self) -> None:
+        """Look for stops and renew leases: one query for all replies of this process."""
+        while self._running:
+            await asyncio.sleep(WATCH_SECONDS)
+            reply_ids = list(self._running)
+            try:
+                wanted = await self.hop(self._still_wanted, reply_ids)
+            except (DatabaseError, OSError):
+                logger.exception("stops not read")
+                continue
+            for reply_id in reply_ids:
+                if reply_id not in wanted:
+                    self.cancel(reply_id)
+
+    def _still_wanted(self, reply_ids: list[UUID]) -> set[UUID]:
+        """Return those neither asked to stop nor deleted; renew their leases when a third of them is over."""
+        mine = Message.objects.filter(pk__in=reply_ids)
+        if time.monotonic() >= self._renew_at:
+            lease_seconds = tuning.number("chat.reply_lease_seconds")
+            self._renew_at = time.monotonic() + lease_seconds / 3
+            mine.filter(state=Message.State.RUNNING).update(
+                lease_expires_at=timezone.now() + timedelta(seconds=lease_seconds)
+            )
+        return set(mine.filter(cancel_requested_at__isnull=True).values_list("pk", flat=True))
+
+    async def drain(self, seconds: float) -> None:
+        """Give running replies this long to end, then cut the rest short: they are saved as failed, to be retried."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+        for reply_id in list(self._running):
+            self.cancel(reply_id, failures.INTERRUPTED)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    async def aclose(self) -> None:
+        """End what the desk runs, when no reply is left."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+        await self.relay.aclose()
+        self._executor.shutdown(wait=True)
+
+
+_desks: WeakKeyDictionary[asyncio.AbstractEventLoop, Desk] = WeakKeyDictionary()
+
+
+def desk() -> Desk:
+    """Return the desk of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _desks:
+        _desks[loop] = contextvars.Context().run(Desk)
+    return _desks[loop]
+
+
+async def close_desk(*, drain_seconds: float) -> None:
+    """Drain and close the running loop's desk, if it has one."""
+    closing = _desks.pop(asyncio.get_running_loop(), None)
+    if closing is not None:
+        await closing.drain(drain_seconds)
+        await closing.aclose()
+
+
+def _stage(name: str) -> dict[str, str]:
+    labels = {"retrieval": _("Searching your documents…"), "model": _("Writing the answer…")}
+    return {"name": name, "label": labels[name]}
+
+
+def place_url(document_id: str, version_id: str, start: int, end: int) -> str:
+    """Return the address of a document's page with the place marked."""
+    query = urlencode({"version": version_id, "start": start, "end": end})
+    return f"{reverse('documents:detail', args=[document_id])}?{query}#passage"
+
+
+def _tell_sources(live: LiveReply, prepared: Prepared) -> None:
+    if prepared.basis.places:
+        live.emit("sources", sources=[_source(place) for place in prepared.basis.places])
+
+
+def _source(place: Place) -> dict[str, Any]:
+    return {
+        "number": place.number,
+        "document_name": place.document_name,
+        "page_number": place.page_number,
+        "url": place_url(place.document_id, place.version_id, place.start_offset, place.end_offset),
+        "citation": None,
+    }
+
+
+def _failure_code(error: Exception) -> str:
+    codes: tuple[tuple[type[Exception], str], ...] = (
+        (errors.NoModelError, failures.NO_MODEL),
+        (errors.ContextTooLongError, failures.TOO_LONG),
+        (errors.OverloadedError, failures.BUSY),
+        (errors.RetryableError, failures.UNREACHABLE),
+        (errors.PermanentError, failures.REFUSED),
+    )
+    return next((code for kind, code in codes if isinstance(error, kind)), failures.INTERNAL)

@@ -1,0 +1,76 @@
+"""Originals in `STORAGES["documents"]`, named by their SHA-256: equal files are kept once."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import IO, Final
+
+from django.core.files import File
+from django.core.files.storage import Storage, storages
+from django.db import transaction
+
+from apps.documents.locks import lock_file
+from apps.documents.models import Document
+
+SHA256_CHARACTERS: Final = 64
+
+
+def store() -> Storage:
+    """Return where originals are kept."""
+    return storages["documents"]
+
+
+def name_of(sha256: str) -> str:
+    """Return a file's name in the store; the first folder keeps folders small."""
+    return f"{sha256[:2]}/{sha256}"
+
+
+def put(file: IO[bytes], sha256: str) -> None:
+    """Store a file under its name unless it is there; inside the transaction that adds its document.
+
+    A large file should be put once before as well, so that the transaction finds it and does not wait for the copy.
+    """
+    name = name_of(sha256)
+    if store().exists(name):
+        return
+    file.seek(0)
+    written = store().save(name, File(file))
+    if written != name:
+        # Another upload of the same bytes was quicker: the store gave our copy a name of its own.
+        store().delete(written)
+
+
+def open_original(sha256: str) -> File[bytes]:
+    """Return the original, open for reading.
+
+    Raises:
+        FileNotFoundError: it is not in the store.
+    """
+    return store().open(name_of(sha256), "rb")
+
+
+def remove_unused(sha256: str) -> bool:
+    """Remove a file no document names; say whether it went."""
+    with transaction.atomic():
+        lock_file(sha256)
+        if Document.objects.filter(sha256=sha256).exists() or not store().exists(name_of(sha256)):
+            return False
+        store().delete(name_of(sha256))
+        return True
+
+
+def sweep(*, older_than: datetime) -> int:
+    """Remove files no document names, left by a process that died between file and row; return how many."""
+    return sum(
+        remove_unused(sha256)
+        for sha256 in _names()
+        if store().get_modified_time(name_of(sha256)) < older_than
+    )
+
+
+def _names() -> Iterator[str]:
+    if not store().exists(""):
+        return
+    for folder in store().listdir("")[0]:
+        for name in store().listdir(folder)[1]:
+            if len(name) == SHA256_CHARACTERS and name_of(name) == f"{folder}/{name}":
+                yield name

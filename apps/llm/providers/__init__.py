@@ -1,0 +1,1 @@
+"""One module per kind of endpoint; only `llm` itself may import them."""
