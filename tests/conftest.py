@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from project.supervisor.data_folder import REPOSITORY
+from tests.llm_plugin import fake_provider as fake_provider
 from tests.services_plugin import RUN_VARIABLE
 
 if TYPE_CHECKING:

@@ -1,7 +1,10 @@
-"""How django-allauth behaves here: nobody signs up by themselves."""
+"""How django-allauth and django-axes behave here: nobody signs up by themselves, lock-out goes by e-mail."""
+
+from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
+from django.urls import reverse
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
@@ -9,3 +12,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("accounts:profile")
+
+
+def sign_in_name(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
+    """Return the e-mail a sign-in was tried with, for django-axes.
+
+    allauth hands it over as `email`; without this axes finds no name and locks out a whole address.
+    """
+    given = (credentials or {}).get("email") or request.POST.get("login", "")
+    return str(given).strip().lower()

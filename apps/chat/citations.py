@@ -1,7 +1,10 @@
-"""Which sources an answer rests on: reads the numbers a model wrote, or finds them by shared words; pure functions."""
+"""Which sources an answer rests on, by the numbers a model wrote or by shared words, and where each leads."""
 
 import re
 from collections.abc import Collection, Sequence
+
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from apps.chat.prompts import Source
 
@@ -10,8 +13,59 @@ MARK = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\](?!\()")
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
 _WORD = re.compile(r"[^\W_]{2,}|\d+")
 _COMMON = frozenset(
-    "the a an of to in on at by for and or is are was were be been it its this that these those with from as "
-    "you your they their we our may must can will not no do does has have had which who when what how if than".split()
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "and",
+        "or",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "it",
+        "its",
+        "this",
+        "that",
+        "these",
+        "those",
+        "with",
+        "from",
+        "as",
+        "you",
+        "your",
+        "they",
+        "their",
+        "we",
+        "our",
+        "may",
+        "must",
+        "can",
+        "will",
+        "not",
+        "no",
+        "do",
+        "does",
+        "has",
+        "have",
+        "had",
+        "which",
+        "who",
+        "when",
+        "what",
+        "how",
+        "if",
+        "than",
+    ]
 )
 
 
@@ -28,10 +82,14 @@ def settle_marks(text: str, numbers: Collection[int]) -> tuple[str, list[int]]:
         cited.extend(number for number in known if number not in cited)
         if not known:
             return ""
-        return (" " if match.group(0)[0] in " \t" else "") + "".join(f"[{number}]" for number in known)
+        return (" " if match.group(0)[0] in " \t" else "") + "".join(
+            f"[{number}]" for number in known
+        )
 
     pieces = _CODE.split(text)
-    return "".join(piece if index % 2 else MARK.sub(replace, piece) for index, piece in enumerate(pieces)), cited
+    return "".join(
+        piece if index % 2 else MARK.sub(replace, piece) for index, piece in enumerate(pieces)
+    ), cited
 
 
 def _words(text: str) -> set[str]:
@@ -52,3 +110,9 @@ def with_marks(answer: str, numbers: Sequence[int]) -> str:
     """Return the answer with the marks at its end."""
     marks = "".join(f"[{number}]" for number in numbers)
     return f"{answer.rstrip()} {marks}" if marks else answer
+
+
+def place_url(document_id: str, version_id: str, start: int, end: int) -> str:
+    """Return the address of a document's page with the place marked."""
+    query = urlencode([("version", version_id), ("start", start), ("end", end)])
+    return f"{reverse('documents:detail', args=[document_id])}?{query}#passage"

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.chat.models import Conversation
+from apps.chat.models import Conversation, Message
+from apps.chat.querysets import ConversationQuerySet
 from apps.documents.models import Document
 
 PAGE_SIZE = 30
 PALETTE_SIZE = 6
+SNIPPET_CHARACTERS = 120
+SNIPPET_BEFORE = 30
 
 
 class CursorError(ValueError):
@@ -26,11 +29,24 @@ class CursorError(ValueError):
 class ConversationPage:
     """Some conversations, last used first, and where the next page begins ("" at the end)."""
 
-    items: Sequence[Conversation]
+    items: Sequence["ConversationItem"]
     next_cursor: str
 
 
-def list_page(*, user: User, query: str = "", is_archived: bool = False, after: str = "") -> ConversationPage:
+@dataclass(frozen=True, slots=True)
+class ConversationItem:
+    """A conversation in the list; `snippet` is where a message has the words searched for."""
+
+    id: UUID
+    title: str
+    is_archived: bool
+    updated_at: datetime
+    snippet: str = ""
+
+
+def list_page(
+    *, user: User, query: str = "", is_archived: bool = False, after: str = ""
+) -> ConversationPage:
     """Return a page of the person's conversations, those with the query in title or text if one is given.
 
     Raises:
@@ -39,14 +55,47 @@ def list_page(*, user: User, query: str = "", is_archived: bool = False, after: 
     conversations = Conversation.objects.visible_to(user)
     conversations = conversations.archived() if is_archived else conversations.current()
     if query:
-        conversations = conversations.matching(query)
+        conversations = _matching(conversations, query)
     if after:
         updated_at, pk = _read_cursor(after)
-        conversations = conversations.filter(Q(updated_at__lt=updated_at) | Q(updated_at=updated_at, pk__lt=pk))
+        conversations = conversations.filter(
+            Q(updated_at__lt=updated_at) | Q(updated_at=updated_at, pk__lt=pk)
+        )
     items = list(conversations[: PAGE_SIZE + 1])
     has_more = len(items) > PAGE_SIZE
     items = items[:PAGE_SIZE]
-    return ConversationPage(items, _make_cursor(items[-1]) if has_more else "")
+    snippets = _snippets(items, query) if query else {}
+    shown = [
+        ConversationItem(
+            one.pk, one.title, one.is_archived, one.updated_at, snippets.get(one.pk, "")
+        )
+        for one in items
+    ]
+    return ConversationPage(shown, _make_cursor(items[-1]) if has_more else "")
+
+
+def _snippets(conversations: Sequence[Conversation], query: str) -> dict[UUID, str]:
+    """Return what stands around the words in each conversation's first message that has them."""
+    found = (
+        Message.objects.filter(conversation__in=conversations, content__icontains=query)
+        .order_by("conversation_id", "created_at")
+        .distinct("conversation_id")
+        .values_list("conversation_id", "content")
+    )
+    return {conversation_id: _snippet(content, query) for conversation_id, content in found}
+
+
+def _snippet(content: str, query: str) -> str:
+    text = " ".join(content.split())
+    at = max(text.lower().find(query.lower()), 0)
+    start = max(at - SNIPPET_BEFORE, 0)
+    return ("…" if start else "") + text[start : start + SNIPPET_CHARACTERS]
+
+
+def _matching(conversations: ConversationQuerySet, text: str) -> ConversationQuerySet:
+    """Narrow to those with the text in their title or in one of their messages, in any case of letters."""
+    said = Message.objects.filter(conversation=OuterRef("pk"), content__icontains=text)
+    return conversations.filter(Q(title__icontains=text) | Exists(said))
 
 
 def _make_cursor(conversation: Conversation) -> str:
@@ -73,7 +122,7 @@ def palette(*, user: User, query: str) -> list[dict[str, str]]:
     conversations = Conversation.objects.visible_to(user).order_by("-updated_at", "-id")
     documents = Document.objects.visible_to(user).order_by("-uploaded_at", "-id")
     if query:
-        conversations = conversations.matching(query)
+        conversations = _matching(conversations, query)
         documents = documents.filter(name__icontains=query)
     return [
         *pages,
@@ -89,9 +138,12 @@ def palette(*, user: User, query: str) -> list[dict[str, str]]:
         *(
             {
                 "kind": "document",
+                "id": str(document.pk),
                 "title": document.name,
                 "url": reverse("documents:detail", args=[document.pk]),
-                "detail": document.get_status_display() if document.status != Document.Status.READY else "",
+                "detail": document.get_status_display()
+                if document.status != Document.Status.READY
+                else "",
             }
             for document in documents[:PALETTE_SIZE]
         ),

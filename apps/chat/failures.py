@@ -25,13 +25,19 @@ class Failure:
 def explain(code: str) -> Failure:
     """Return the words for a code; an unknown one gets the general ones."""
     texts = {
-        INTERRUPTED: _("Parley was restarted while it was answering. What had arrived is kept; try again."),
+        INTERRUPTED: _(
+            "Parley was restarted while it was answering. What had arrived is kept; try again."
+        ),
         LOST: _("The answer was lost when its process ended. What had arrived is kept; try again."),
         NO_MODEL: _("No model is set up for answers. An operator can add one in the admin."),
         BUSY: _("The model is overloaded at the moment. Wait a little, then try again."),
         UNREACHABLE: _("The model could not be reached or broke off. Try again."),
-        REFUSED: _("The model refused the request. An operator should look at its provider's settings."),
-        TOO_LONG: _("This is too long for the model. Shorten the question or start a new conversation."),
+        REFUSED: _(
+            "The model refused the request. An operator should look at its provider's settings."
+        ),
+        TOO_LONG: _(
+            "This is too long for the model. Shorten the question or start a new conversation."
+        ),
     }
     message = texts.get(code, _("Something went wrong on our side. It has been noted; try again."))
     return Failure(message=message, can_retry=code != TOO_LONG)

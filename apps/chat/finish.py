@@ -51,7 +51,9 @@ def _settled_text(outcome: Outcome, basis: Basis) -> tuple[str, list[Place]]:
     by_number = {place.number: place for place in basis.places}
     text, numbers = citations.settle_marks(text, by_number)
     if not numbers and basis.grounding == LLMModel.Grounding.SENTENCES:
-        sources = [Source(one.number, one.document_name, one.page_number, one.text) for one in basis.places]
+        sources = [
+            Source(one.number, one.document_name, one.page_number, one.text) for one in basis.places
+        ]
         numbers = citations.supporting_numbers(text, sources)
         text = citations.with_marks(text, numbers)
     return text, [by_number[number] for number in numbers]
@@ -93,9 +95,12 @@ def sweep() -> int:
         recovered = live.recover(reply.pk)
         usage = receipts.usage_of(reply)
         is_settled = any(
-            record.attempt == ANSWER_ATTEMPT and record.outcome == CallOutcome.COMPLETED for record in usage
+            record.attempt == ANSWER_ATTEMPT and record.outcome == CallOutcome.COMPLETED
+            for record in usage
         )
-        is_whole = recovered.is_complete and (is_settled or not recovered.prepared.get("model_name"))
+        is_whole = recovered.is_complete and (
+            is_settled or not recovered.prepared.get("model_name")
+        )
         state = Message.State.DONE if is_whole else _state_of_lost(reply)
         code = failures.LOST if state == Message.State.FAILED else ""
         outcome = Outcome(state, recovered.text, error_code=code)

@@ -22,48 +22,67 @@ class SmallTalk(StrEnum):
 _PHRASES: tuple[tuple[SmallTalk, str], ...] = (
     (
         SmallTalk.ABOUT,
-        r"who (?:are|r) (?:you|u)|what(?: (?:are|r) (?:you|u)|'?s your name| is your name)"
-        r"|what can (?:you|i)(?: do| ask| help)(?: (?:you|me))?(?: about| with)?(?: for me| here)?"
-        r"|what do you do|how (?:do|can) (?:you|i) (?:work|help|use (?:this|you))(?: me)?|how does this work"
-        r"|(?:are|r) (?:you|u) (?:a |an )?(?:bot|robot|human|ai|real|person|real person|there|chatgpt)"
-        r"|tell me about yourself|introduce yourself|(?:can|could) you help(?: me)?|help(?: me)?|i need (?:some )?help",
+        (
+            r"who (?:are|r) (?:you|u)|what(?: (?:are|r) (?:you|u)|'?s your name| is your name)"
+            r"|what can (?:you|i)(?: do| ask| help)(?: (?:you|me))?(?: about| with)?(?: for me| here)?"
+            r"|what do you do|how (?:do|can) (?:you|i) (?:work|help|use (?:this|you))(?: me)?|how does this work"
+            r"|(?:are|r) (?:you|u) (?:a |an )?(?:bot|robot|human|ai|real|person|real person|there|chatgpt)"
+            r"|tell me about yourself|introduce yourself|(?:can|could) you help(?: me)?|help(?: me)?|i need (?:some )?help"
+        ),
     ),
-    (SmallTalk.JOKE, r"(?:can you |could you )?(?:please )?tell me a(?:nother)? joke|make me laugh|do you know a joke"),
+    (
+        SmallTalk.JOKE,
+        (
+            r"(?:can you |could you )?(?:please )?tell me a(?:nother)? joke|make me laugh|do you know a joke"
+        ),
+    ),
     (
         SmallTalk.HOW_ARE_YOU,
-        r"how (?:are|r) (?:you|u|things)(?: doing| feeling| going)?|how(?:'?s| is) (?:it going|everything|life|your day)"
-        r"(?: going)?|how do you do|what'?s (?:up|new)|sup|(?:are )?you (?:ok|okay|well|alright)"
-        r"|hope you(?:'?re| are) (?:well|doing well|ok)|(?:nice|good|pleased|great) to (?:meet|see) you",
+        (
+            r"how (?:are|r) (?:you|u|things)(?: doing| feeling| going)?|how(?:'?s| is) (?:it going|everything|life|your day)"
+            r"(?: going)?|how do you do|what'?s (?:up|new)|sup|(?:are )?you (?:ok|okay|well|alright)"
+            r"|hope you(?:'?re| are) (?:well|doing well|ok)|(?:nice|good|pleased|great) to (?:meet|see) you"
+        ),
     ),
     (
         SmallTalk.FAREWELL,
-        r"good ?bye|bye(?: ?bye)?|good ?night|see (?:you|ya|u)(?: (?:later|soon|tomorrow|around|next time|monday))?"
-        r"|farewell|take care|cheerio|ciao|have a (?:nice|good|great|lovely) (?:day|evening|night|weekend|one|afternoon)"
-        r"|(?:talk|speak) to you (?:later|soon)|that(?:'?s| is| was| will be)? all(?: for (?:today|now))?"
-        r"|until (?:next time|tomorrow)|i'?m (?:off|done)(?: (?:for today|now))?|later",
+        (
+            r"good ?bye|bye(?: ?bye)?|good ?night|see (?:you|ya|u)(?: (?:later|soon|tomorrow|around|next time|monday))?"
+            r"|farewell|take care|cheerio|ciao|have a (?:nice|good|great|lovely) (?:day|evening|night|weekend|one|afternoon)"
+            r"|(?:talk|speak) to you (?:later|soon)|that(?:'?s| is| was| will be)? all(?: for (?:today|now))?"
+            r"|until (?:next time|tomorrow)|i'?m (?:off|done)(?: (?:for today|now))?|later"
+        ),
     ),
     (
         SmallTalk.THANKS,
-        r"(?:many |no )?thank(?:s| you| u)(?: (?:so|very) much| a (?:lot|million|bunch)| again| for (?:your|the|all your)"
-        r"(?: quick)? (?:help|answer|time|reply|assistance)| for that| for (?:helping|answering)(?: me)?)?"
-        r"|thx|ty|cheers|much appreciated|(?:i )?(?:really )?appreciate (?:it|that|your help)|ta",
+        (
+            r"(?:many |no )?thank(?:s| you| u)(?: (?:so|very) much| a (?:lot|million|bunch)| again| for (?:your|the|all your)"
+            r"(?: quick)? (?:help|answer|time|reply|assistance)| for that| for (?:helping|answering)(?: me)?)?"
+            r"|thx|ty|cheers|much appreciated|(?:i )?(?:really )?appreciate (?:it|that|your help)|ta"
+        ),
     ),
     (
         SmallTalk.GREETING,
-        r"hi+|hello+|hey+|hiya|howdy|greetings|yo|good (?:morning|afternoon|evening|day)|morning|evening|afternoon"
-        r"|g'?day|welcome back|anyone there|(?:is )?(?:anybody|anyone|somebody) (?:there|here|home)|hola|bonjour|ahoy",
+        (
+            r"hi+|hello+|hey+|hiya|howdy|greetings|yo|good (?:morning|afternoon|evening|day)|morning|evening|afternoon"
+            r"|g'?day|welcome back|anyone there|(?:is )?(?:anybody|anyone|somebody) (?:there|here|home)|hola|bonjour|ahoy"
+        ),
     ),
     (
         SmallTalk.PRAISE,
-        r"(?:you(?:'?re| are) |that(?:'?s| is| was) |this is |it(?:'?s| is| was) |very |really |so |how )*"
-        r"(?:great|awesome|amazing|cool|nice|perfect|excellent|fantastic|wonderful|brilliant|helpful|good|lovely|neat"
-        r"|impressive|clever|smart|the best)(?: (?:job|work|one|answer|bot|stuff))?|well done|good (?:job|work)"
-        r"|i (?:like|love) (?:it|this|that|you)|love it|wow|haha+|lol",
+        (
+            r"(?:you(?:'?re| are) |that(?:'?s| is| was) |this is |it(?:'?s| is| was) |very |really |so |how )*"
+            r"(?:great|awesome|amazing|cool|nice|perfect|excellent|fantastic|wonderful|brilliant|helpful|good|lovely|neat"
+            r"|impressive|clever|smart|the best)(?: (?:job|work|one|answer|bot|stuff))?|well done|good (?:job|work)"
+            r"|i (?:like|love) (?:it|this|that|you)|love it|wow|haha+|lol"
+        ),
     ),
     (
         SmallTalk.ACKNOWLEDGED,
-        r"ok(?:ay)?|k|alright|all right|got it|i see|understood|makes sense|sure|yes|yep|yeah|no|nope|never ?mind"
-        r"|fine|right|sounds good|no worries|no problem|sorry|my bad|oops|test|testing|just testing|hm+",
+        (
+            r"ok(?:ay)?|k|alright|all right|got it|i see|understood|makes sense|sure|yes|yep|yeah|no|nope|never ?mind"
+            r"|fine|right|sounds good|no worries|no problem|sorry|my bad|oops|test|testing|just testing|hm+"
+        ),
     ),
 )
 _FILLER = (
@@ -98,7 +117,9 @@ _ANAPHORA = re.compile(
     r"\b(?:it|its|they|them|their|those|these|that|this|he|she|his|her|him|there|then|one|ones|same|else|other"
     r"|others|more|also|too|instead|both)\b"
 )
-_CONTINUES = re.compile(r"^\s*(?:and|but|or|so|what about|how about|what if|why|why not|for|then|also|only|even)\b")
+_CONTINUES = re.compile(
+    r"^\s*(?:and|but|or|so|what about|how about|what if|why|why not|for|then|also|only|even)\b"
+)
 _SHORT_WORDS = 4
 _LONG_WORDS = 16
 
@@ -109,7 +130,11 @@ def is_follow_up(text: str) -> bool:
     if len(words) > _LONG_WORDS:
         return False
     lowered = text.lower()
-    return len(words) <= _SHORT_WORDS or bool(_CONTINUES.match(lowered)) or bool(_ANAPHORA.search(lowered))
+    return (
+        len(words) <= _SHORT_WORDS
+        or bool(_CONTINUES.match(lowered))
+        or bool(_ANAPHORA.search(lowered))
+    )
 
 
 def search_text(question: str, previous_question: str | None) -> str:

@@ -117,7 +117,9 @@ class Relay:
             try:
                 await self._write_batch([item for item in batch if isinstance(item, tuple)])
             except (RedisError, OSError) as error:
-                logger.warning("live events dropped", extra={"error": repr(error), "event_count": len(batch)})
+                logger.warning(
+                    "live events dropped", extra={"error": repr(error), "event_count": len(batch)}
+                )
             for item in batch:
                 if isinstance(item, asyncio.Future) and not item.done():
                     item.set_result(None)
@@ -127,7 +129,7 @@ class Relay:
             return
         async with self._write_client.pipeline(transaction=False) as pipe:
             for reply_id, event in events:
-                entry = {"name": event.name, "data": json.dumps(event.data)}
+                entry: dict[Any, Any] = {"name": event.name, "data": json.dumps(event.data)}
                 pipe.xadd(stream_key(reply_id), entry, maxlen=STREAM_ENTRIES, approximate=True)
             for reply_id in {reply_id for reply_id, _event in events}:
                 pipe.expire(stream_key(reply_id), STREAM_SECONDS)
@@ -156,7 +158,9 @@ class Relay:
         """Have the reader return from its blocking read, so that it names the new stream in the next one."""
         # While Valkey is away the viewer falls back on asking the database.
         with suppress(RedisError, OSError):
-            await self._write_client.xadd(SIGNALS_KEY, {"wake": ""}, maxlen=SIGNAL_ENTRIES, approximate=True)
+            await self._write_client.xadd(
+                SIGNALS_KEY, {"wake": ""}, maxlen=SIGNAL_ENTRIES, approximate=True
+            )
 
     async def _read(self) -> None:
         while True:
@@ -170,7 +174,9 @@ class Relay:
         if not self._signal_position:
             newest = await self._read_client.xrevrange(SIGNALS_KEY, count=1)
             self._signal_position = newest[0][0].decode() if newest else "0-0"
-        positions = {stream_key(reply_id): position for reply_id, position in self._positions.items()}
+        positions = {
+            stream_key(reply_id): position for reply_id, position in self._positions.items()
+        }
         streams: dict[Any, Any] = {SIGNALS_KEY: self._signal_position, **positions}
         answer = await self._read_client.xread(streams, block=BLOCK_MS)
         for key, entries in dict(answer or []).items():
@@ -210,10 +216,10 @@ class LiveReply:
         """Return all text so far."""
         return "".join(self._parts)
 
-    def emit(self, name: str, **data: Any) -> None:
+    def emit(self, event: Event) -> None:
         """Tell an event, after whatever text waits."""
         self._flush()
-        self._send(Event(name, data))
+        self._send(event)
 
     def token(self, text: str) -> None:
         """Tell a piece of text: the first at once, the following at most every COALESCE_SECONDS."""
@@ -224,7 +230,7 @@ class LiveReply:
 
     async def streamed(self) -> None:
         """Mark the text as complete and wait until the stream has it: the sweeper may finish such a reply."""
-        self.emit(STREAMED)
+        self.emit(Event(STREAMED))
         await self._relay.written()
 
     def _tick(self) -> None:
@@ -270,7 +276,9 @@ def _client() -> Redis:
 def signal_stop(reply_id: UUID) -> None:
     """Wake the process that writes the reply; if Valkey is away, it finds the request in the database itself."""
     try:
-        _client().xadd(SIGNALS_KEY, {"stop": str(reply_id)}, maxlen=SIGNAL_ENTRIES, approximate=True)
+        _client().xadd(
+            SIGNALS_KEY, {"stop": str(reply_id)}, maxlen=SIGNAL_ENTRIES, approximate=True
+        )
     except (RedisError, OSError) as error:
         logger.warning("stop not signalled", extra={"error": repr(error)})
 

@@ -28,9 +28,9 @@ _TAGS = {
 }  # fmt: skip
 _ATTRIBUTES = {
     "a": {"href", "title"},
-    "button": {"type", "class", "data-citation", "data-copy-from", "aria-label", "aria-disabled"},
+    "button": {"type", "class", "data-citation", "data-copy-code", "aria-label", "aria-disabled"},
     "code": {"class"},
-    "div": {"class", "id", "tabindex"},
+    "div": {"class", "tabindex"},
     "ol": {"start"},
     "span": {"class"},
     "td": {"align"},
@@ -49,12 +49,12 @@ class Chip:
     is_available: bool
 
 
-def render(text: str, *, chips: Sequence[Chip] = (), id_prefix: str = "") -> SafeString:
-    """Return safe HTML of Markdown; [n] of a chip's number becomes its button, `id_prefix` keeps ids apart.
+def render(text: str, *, chips: Sequence[Chip] = ()) -> SafeString:
+    """Return safe HTML of Markdown; [n] of a chip's number becomes its button.
 
     Raw HTML is shown as text, links open without a referrer, pictures become links: nothing is loaded from elsewhere.
     """
-    environment = {"chips": {chip.number: chip for chip in chips}, "id_prefix": id_prefix}
+    environment = {"chips": {chip.number: chip for chip in chips}}
     cleaned = nh3.clean(
         _parser().render(text, environment),
         tags=_TAGS,
@@ -72,7 +72,9 @@ def plain(text: str) -> SafeString:
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(
+        ["table", "strikethrough"]
+    )
     parser.disable("image")
     parser.inline.ruler.before("link", "citation", _citation_rule)
     parser.add_render_rule("citation", _render_citation)
@@ -98,7 +100,11 @@ def _citation_rule(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - 
 
 
 def _render_citation(
-    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, env: Mapping[str, Any]
+    _renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    _options: Any,
+    env: Mapping[str, Any],
 ) -> str:
     chip: Chip = env["chips"][tokens[index].meta["number"]]
     if chip.is_available:
@@ -116,16 +122,18 @@ def _render_citation(
 
 
 def _render_code(
-    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, env: Mapping[str, Any]
+    _renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    _options: Any,
+    _env: Mapping[str, Any],
 ) -> str:
     token = tokens[index]
     language = token.info.split()[0] if token.info.strip() else ""
-    block_id = f"{env['id_prefix']}code-{index}"
     return (
-        f'<div class="code"><div class="code__bar">{escape(language)}'
-        f'<button type="button" class="btn btn--quiet btn--small" data-copy-from="{block_id}">{_("Copy")}</button></div>'
-        f'<div class="highlight" id="{block_id}" tabindex="0"><pre><code>{_coloured(token.content, language)}'
-        "</code></pre></div></div>"
+        f'<div class="code"><div class="code__bar"><span>{escape(language)}</span>'
+        f'<button type="button" class="btn btn--quiet btn--small" data-copy-code>{_("Copy")}</button></div>'
+        f'<div class="highlight" tabindex="0"><pre><code>{_coloured(token.content, language)}</code></pre></div></div>'
     )
 
 

@@ -10,12 +10,13 @@ from uuid import UUID
 from django.http import Http404
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from apps.accounts import services as accounts
 from apps.accounts.models import Department, User
 from apps.chat import conversations, failures, markdown
+from apps.chat.citations import place_url
 from apps.chat.models import Citation, Conversation, Feedback, Message
-from apps.chat.replies import place_url
 from apps.documents.models import Document
 from apps.llm import errors
 from apps.llm import services as llm
@@ -59,10 +60,6 @@ class MessageView:
     feedback_reason: str = ""
     citations: Sequence[CitationView] = ()
     receipt: dict[str, Any] | None = None
-    stream_url: str = ""
-    stop_url: str = ""
-    regenerate_url: str = ""
-    feedback_url: str = ""
 
 
 def conversation_page(
@@ -78,26 +75,30 @@ def conversation_page(
     Raises:
         Http404: the leaf is no message of the conversation.
     """
-    messages = branch_views(user=user, conversation=conversation, leaf=leaf) if conversation else []
+    branch = branch_views(user=user, conversation=conversation, leaf=leaf) if conversation else []
+    documents = Document.objects.visible_to(user).filter(active_version__isnull=False)
     departments = list(Department.objects.payable_by(user))
     return {
         "conversation": conversation,
-        "conversations": conversations.list_page(user=user, query=query, is_archived=is_archived_list),
-        "departments": departments,
-        "paying_department": conversation.paying_department if conversation else _default_payer(user, departments),
-        "documents": list(
-            Document.objects.visible_to(user)
-            .filter(active_version__isnull=False)
-            .order_by("name", "pk")
-            .only("pk", "name")[:CHOOSER_SIZE]
+        "conversations": conversations.list_page(
+            user=user, query=query, is_archived=is_archived_list
         ),
-        "chosen_ids": list(conversation.chosen_documents.values_list("pk", flat=True)) if conversation else [],
+        "departments": departments,
+        "paying_department": conversation.paying_department
+        if conversation
+        else _default_payer(user, departments),
+        "documents": list(documents.order_by("name", "pk").only("pk", "name")[:CHOOSER_SIZE]),
+        "document_count": documents.count(),
+        "chosen_ids": list(conversation.chosen_documents.values_list("pk", flat=True))
+        if conversation
+        else [],
         "model_name": _model_name(),
-        "messages": messages,
-        "leaf_id": str(messages[-1].id) if messages else "",
-        "is_running": any(message.is_unfinished for message in messages),
+        # Not "messages": that name is django.contrib.messages' in every template.
+        "branch": branch,
+        "leaf_id": str(branch[-1].id) if branch else "",
+        "is_running": any(message.is_unfinished for message in branch),
         "query": query,
-        "is_archived_list": is_archived_list,
+        "archived": is_archived_list,
     }
 
 
@@ -112,21 +113,29 @@ def _model_name() -> str:
         return ""
 
 
-def branch_views(*, user: User, conversation: Conversation, leaf: UUID | None = None) -> list[MessageView]:
+def branch_views(
+    *, user: User, conversation: Conversation, leaf: UUID | None = None
+) -> list[MessageView]:
     """Return the messages from the first to the leaf's last descendant, or of the branch last used."""
     messages = {
         message.pk: message
-        for message in Message.objects.filter(conversation=conversation).order_by("created_at", "pk")
+        for message in Message.objects.filter(conversation=conversation).order_by(
+            "created_at", "pk"
+        )
     }
     children = _children(messages.values())
-    branch = _branch(messages, children, leaf or conversation.active_leaf_id, must_exist=leaf is not None)
+    branch = _branch(
+        messages, children, leaf or conversation.active_leaf_id, must_exist=leaf is not None
+    )
     details = _details(user, [message.pk for message in branch])
     return [_view(message, children, details) for message in branch]
 
 
 def message_view(*, user: User, message: Message) -> MessageView:
     """Return one message as the page shows it, for an answer that has just ended."""
-    siblings = Message.objects.filter(conversation_id=message.conversation_id, parent_id=message.parent_id)
+    siblings = Message.objects.filter(
+        conversation_id=message.conversation_id, parent_id=message.parent_id
+    )
     children = {message.parent_id: list(siblings.order_by("created_at", "pk"))}
     return _view(message, children, _details(user, [message.pk]))
 
@@ -142,7 +151,7 @@ def _children(messages: Any) -> Children:
 
 
 def _branch(
-    messages: Mapping[UUID, Message], children: Children, leaf: UUID | None, *, must_exist: bool
+    messages: dict[UUID, Message], children: Children, leaf: UUID | None, *, must_exist: bool
 ) -> list[Message]:
     """Return the path through the leaf; below it, the latest of each fork."""
     if leaf not in messages:
@@ -169,10 +178,16 @@ class _Details:
 
 
 def _details(user: User, message_ids: Sequence[UUID]) -> _Details:
-    cited = list(Citation.objects.filter(message_id__in=message_ids).order_by("message_id", "number"))
+    cited = list(
+        Citation.objects.filter(message_id__in=message_ids).order_by("message_id", "number")
+    )
     document_ids = {citation.document_id for citation in cited if citation.document_id}
     readable = (
-        set(Document.objects.visible_to(user).filter(pk__in=document_ids).values_list("pk", flat=True))
+        set(
+            Document.objects.visible_to(user)
+            .filter(pk__in=document_ids)
+            .values_list("pk", flat=True)
+        )
         if document_ids
         else set()
     )
@@ -188,23 +203,32 @@ def citation_view(citation: Citation, readable: set[UUID]) -> CitationView:
     is_available = citation.document_id in readable and citation.version_id is not None
     url = (
         place_url(
-            str(citation.document_id), str(citation.version_id), citation.start_offset, citation.end_offset
+            str(citation.document_id),
+            str(citation.version_id),
+            citation.start_offset,
+            citation.end_offset,
         )
         if is_available
         else ""
     )
     return CitationView(
-        citation.pk, citation.number, citation.document_name, citation.page_number, is_available, url
+        citation.pk,
+        citation.number,
+        citation.document_name,
+        citation.page_number,
+        is_available,
+        url,
     )
 
 
 def _view(message: Message, children: Children, details: _Details) -> MessageView:
-    is_reply = message.role == Message.Role.ASSISTANT
     siblings = [sibling.pk for sibling in children[message.parent_id]]
     position = siblings.index(message.pk)
     shown = details.citations.get(message.pk, ())
     feedback = details.feedback.get(message.pk)
-    failure = failures.explain(message.error_code) if message.state == Message.State.FAILED else None
+    failure = (
+        failures.explain(message.error_code) if message.state == Message.State.FAILED else None
+    )
     return MessageView(
         id=message.pk,
         role=message.role,
@@ -224,11 +248,7 @@ def _view(message: Message, children: Children, details: _Details) -> MessageVie
         feedback=feedback.is_positive if feedback else None,
         feedback_reason=feedback.reason if feedback else "",
         citations=shown,
-        receipt=message.receipt,
-        stream_url=_url("stream", message, when=message.is_unfinished),
-        stop_url=_url("stop", message, when=message.is_unfinished),
-        regenerate_url=_url("regenerate", message, when=is_reply and not message.is_unfinished),
-        feedback_url=_url("feedback", message, when=is_reply and not message.is_unfinished),
+        receipt=_receipt(message),
     )
 
 
@@ -236,9 +256,28 @@ def _html(message: Message, shown: Sequence[CitationView]) -> SafeString:
     if message.role == Message.Role.USER:
         return markdown.plain(message.content)
     chips = [
-        markdown.Chip(one.pk, one.number, one.document_name, one.page_number, one.is_available) for one in shown
+        markdown.Chip(one.pk, one.number, one.document_name, one.page_number, one.is_available)
+        for one in shown
     ]
-    return markdown.render(message.content, chips=chips, id_prefix=f"m{message.pk}-")
+    return markdown.render(message.content, chips=chips)
+
+
+def _receipt(message: Message) -> dict[str, Any] | None:
+    """Return the receipt with its stages under names for people."""
+    if message.receipt is None:
+        return None
+    names = {
+        "claim": _("Starting"),
+        "history": _("Reading the conversation"),
+        "retrieval": _("Searching the documents"),
+        "sentences": _("Choosing the best sentences"),
+        "model": _("The model"),
+    }
+    stages = message.receipt.get("stages", {})
+    return {
+        **message.receipt,
+        "stages": {names[name]: ms for name, ms in stages.items() if name in names},
+    }
 
 
 def _sibling_url(message: Message, siblings: Sequence[UUID], position: int) -> str:
@@ -246,7 +285,3 @@ def _sibling_url(message: Message, siblings: Sequence[UUID], position: int) -> s
         return ""
     page = reverse("chat:conversation-detail", args=[message.conversation_id])
     return f"{page}?leaf={siblings[position]}"
-
-
-def _url(name: str, message: Message, *, when: bool) -> str:
-    return reverse(f"chat:{name}", args=[message.pk]) if when else ""

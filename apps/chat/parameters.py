@@ -32,7 +32,9 @@ register(
         minimum=1,
         maximum=50,
         unit=_("passages"),
-        help_text=_("How many passages are found for a question; a strong model is given all of them."),
+        help_text=_(
+            "How many passages are found for a question; a strong model is given all of them."
+        ),
         moves=_("input tokens"),
     ),
     Parameter(
@@ -41,7 +43,9 @@ register(
         minimum=0,
         maximum=100_000,
         unit=_("tokens"),
-        help_text=_("How much of the conversation so far goes to a strong model, at most. 0: none."),
+        help_text=_(
+            "How much of the conversation so far goes to a strong model, at most. 0: none."
+        ),
         moves=_("input tokens"),
     ),
     Parameter(

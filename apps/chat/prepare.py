@@ -50,7 +50,11 @@ def prepare(reply_id: UUID) -> Prepared | None:
     choice = llm.choose(Route.Use.ANSWER)
     talk = intent.small_talk(question)
     if talk is not None and choice.grounding == LLMModel.Grounding.SENTENCES:
-        return Prepared(reply_id, Basis(reason=_("Small talk: answered without a model.")), text=small_talk_text(talk))
+        return Prepared(
+            reply_id,
+            Basis(reason=_("Small talk: answered without a model.")),
+            text=small_talk_text(talk),
+        )
     turns = _history(reply)
     if talk is not None or reply.conversation.sources == Conversation.Sources.NONE:
         messages = prompts.without_documents(question=question, history=_fitting(turns, choice))
@@ -83,7 +87,8 @@ def _context(reply: Message, purpose: Purpose, attempt: int) -> CallContext:
 
 
 def _ask(reply: Message, choice: Choice, messages: Sequence[ChatMessage]) -> Ask:
-    return Ask(choice, messages, _context(reply, Purpose.ANSWER, ANSWER_ATTEMPT))
+    # 0: the same documents give the same answer.
+    return Ask(choice, messages, _context(reply, Purpose.ANSWER, ANSWER_ATTEMPT), temperature=0.0)
 
 
 def _basis(choice: Choice, *, grounding: str = "", places: Sequence[Place] = ()) -> Basis:
@@ -95,7 +100,9 @@ def _history(reply: Message) -> list[prompts.Turn]:
     with stage("history"):
         rows = {
             pk: (parent_id, length)
-            for pk, parent_id, length in Message.objects.filter(conversation_id=reply.conversation_id)
+            for pk, parent_id, length in Message.objects.filter(
+                conversation_id=reply.conversation_id
+            )
             .annotate(length=Length("content"))
             .values_list("pk", "parent_id", "length")
         }
@@ -112,7 +119,9 @@ def _history(reply: Message) -> list[prompts.Turn]:
         wanted = {*kept, *branch[-2:]}
         texts = {
             pk: prompts.Turn(role, content)
-            for pk, role, content in Message.objects.filter(pk__in=wanted).values_list("pk", "role", "content")
+            for pk, role, content in Message.objects.filter(pk__in=wanted).values_list(
+                "pk", "role", "content"
+            )
         }
     return [texts[pk] for pk in branch if pk in texts]
 
@@ -167,7 +176,11 @@ def _from_sentences(reply: Message, choice: Choice, turns: Sequence[prompts.Turn
         for number, one in enumerate(close, start=1)
     ]
     messages = prompts.with_sentences(question=reply.parent.content, sources=_sources(places))
-    return Prepared(reply.pk, _basis(choice, grounding=choice.grounding, places=places), _ask(reply, choice, messages))
+    return Prepared(
+        reply.pk,
+        _basis(choice, grounding=choice.grounding, places=places),
+        _ask(reply, choice, messages),
+    )
 
 
 def _from_passages(reply: Message, choice: Choice, turns: Sequence[prompts.Turn]) -> Prepared:
@@ -183,7 +196,11 @@ def _from_passages(reply: Message, choice: Choice, turns: Sequence[prompts.Turn]
     messages = prompts.with_passages(
         question=reply.parent.content, sources=_sources(places), history=_fitting(turns, choice)
     )
-    return Prepared(reply.pk, _basis(choice, grounding=choice.grounding, places=places), _ask(reply, choice, messages))
+    return Prepared(
+        reply.pk,
+        _basis(choice, grounding=choice.grounding, places=places),
+        _ask(reply, choice, messages),
+    )
 
 
 def _place(number: int, passage: FoundPassage, start: int, end: int, text: str) -> Place:
@@ -200,7 +217,9 @@ def _place(number: int, passage: FoundPassage, start: int, end: int, text: str) 
 
 
 def _sources(places: Sequence[Place]) -> list[prompts.Source]:
-    return [prompts.Source(one.number, one.document_name, one.page_number, one.text) for one in places]
+    return [
+        prompts.Source(one.number, one.document_name, one.page_number, one.text) for one in places
+    ]
 
 
 def _not_in_documents(reply: Message) -> Prepared:
@@ -217,7 +236,11 @@ def _not_in_documents(reply: Message) -> Prepared:
         )
     else:
         text = _("There are no documents you could ask yet. Upload one, then ask again.")
-    return Prepared(reply.pk, Basis(reason=_("Nothing in the documents was close enough: no model was asked.")), text=text)
+    return Prepared(
+        reply.pk,
+        Basis(reason=_("Nothing in the documents was close enough: no model was asked.")),
+        text=text,
+    )
 
 
 def small_talk_text(talk: intent.SmallTalk) -> str:
@@ -226,13 +249,19 @@ def small_talk_text(talk: intent.SmallTalk) -> str:
         intent.SmallTalk.GREETING: _("Hello. What would you like to know from your documents?"),
         intent.SmallTalk.HOW_ARE_YOU: _("I'm well, thank you. What can I look up for you?"),
         intent.SmallTalk.THANKS: _("You're welcome. Ask me anything else when you need it."),
-        intent.SmallTalk.FAREWELL: _("Goodbye. This conversation stays here for when you come back."),
+        intent.SmallTalk.FAREWELL: _(
+            "Goodbye. This conversation stays here for when you come back."
+        ),
         intent.SmallTalk.ABOUT: _(
             "I'm Parley. I answer questions from the documents you and your colleagues have shared, show the exact "
             "passage behind each answer, and say what it cost. Ask me, for example, how many days of leave you have."
         ),
-        intent.SmallTalk.PRAISE: _("Thank you, that is good to hear. What would you like to know next?"),
-        intent.SmallTalk.ACKNOWLEDGED: _("All right. Ask me when you need something from your documents."),
+        intent.SmallTalk.PRAISE: _(
+            "Thank you, that is good to hear. What would you like to know next?"
+        ),
+        intent.SmallTalk.ACKNOWLEDGED: _(
+            "All right. Ask me when you need something from your documents."
+        ),
         intent.SmallTalk.JOKE: _(
             "Why did the document feel calm? Everything in it was on the record. Now, what can I look up for you?"
         ),

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
 
 from apps.accounts.models import User
 
@@ -25,13 +24,6 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def archived(self) -> "ConversationQuerySet":
         """Those archived, last used first."""
         return self.filter(is_archived=True).order_by("-updated_at", "-id")
-
-    def matching(self, text: str) -> "ConversationQuerySet":
-        """Those with the text in their title or in one of their messages, in any case of letters."""
-        from apps.chat.models import Message  # noqa: PLC0415 - models import this module
-
-        said = Message.objects.filter(conversation=OuterRef("pk"), content__icontains=text)
-        return self.filter(Q(title__icontains=text) | Exists(said))
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

@@ -14,7 +14,7 @@ def usage_of(reply: Message) -> list[UsageRecord]:
         UsageRecord.objects.filter(
             department_id=reply.conversation.paying_department_id,
             created_at__gte=reply.created_at,
-            request_id=reply.request_id,
+            request_id__in=[reply.request_id],
         ).order_by("attempt")
     )
 
@@ -22,7 +22,9 @@ def usage_of(reply: Message) -> list[UsageRecord]:
 def make_receipt(*, usage: list[UsageRecord], basis: Basis, outcome: Outcome) -> dict[str, Any]:
     """Return the receipt as it is kept with the message; amounts are nanos, times milliseconds."""
     answer = next((record for record in usage if record.attempt == ANSWER_ATTEMPT), None)
-    retrieval = sum(record.amount_nanos for record in usage if record.purpose == Purpose.QUERY_EMBEDDING)
+    retrieval = sum(
+        record.amount_nanos for record in usage if record.purpose == Purpose.QUERY_EMBEDDING
+    )
     return {
         "model_name": basis.model_name,
         "provider_name": basis.provider_name,

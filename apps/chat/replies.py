@@ -8,24 +8,23 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError, connections
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from apps.chat import failures, intent
+from apps.chat.citations import place_url
 from apps.chat.finish import finish
-from apps.chat.live import ENDED, PREPARED, LiveReply, Relay
+from apps.chat.live import ENDED, PREPARED, Event, LiveReply, Relay
 from apps.chat.models import Conversation, Message
 from apps.chat.prepare import prepare
 from apps.chat.services import Posted
@@ -34,7 +33,7 @@ from apps.core.context import request_context
 from apps.core.stages import collect
 from apps.llm import errors
 from apps.llm import services as llm
-from apps.llm.types import Finished, Token
+from apps.llm.types import Finished
 from apps.tuning import live as tuning
 
 logger = logging.getLogger(__name__)
@@ -100,7 +99,7 @@ class Desk:
             posted.conversation.sources != Conversation.Sources.NONE
             and intent.small_talk(posted.question.content) is None
         )
-        live.emit("stage", **_stage("retrieval" if is_searched else "model"))
+        live.emit(_stage("retrieval" if is_searched else "model"))
         # A context of its own: in the request's, synchronous calls would wait for a thread that ends with it.
         task = asyncio.create_task(self._write(running), context=contextvars.Context())
         self._tasks[reply.pk] = task
@@ -124,9 +123,9 @@ class Desk:
         with request_context(running.request_id), collect() as timings:
             # A task inside the task: a stop ends the work and never the finishing.
             running.work = asyncio.create_task(self._work(running))
-            outcome = await self._outcome(running)
+            ended = await self._outcome(running)
             outcome = Outcome(
-                **outcome,
+                **ended,
                 text=running.live.text,
                 stages_ms=timings.as_dict(),
                 first_token_ms=running.first_token_ms,
@@ -138,7 +137,7 @@ class Desk:
                 # The sweeper finishes it from the stream once its lease is over.
                 logger.exception("reply not finished")
             finally:
-                running.live.emit(ENDED)
+                running.live.emit(Event(ENDED))
                 del self._running[running.reply_id], self._tasks[running.reply_id]
 
     async def _outcome(self, running: Running) -> dict[str, Any]:
@@ -157,7 +156,7 @@ class Desk:
             if code == failures.INTERNAL:
                 logger.exception("reply failed")
             else:
-                logger.warning("reply failed", extra={"error_code": code, "error": repr(error)})
+                logger.warning("reply failed", extra={"error_code": code, "error": repr(error)}, exc_info=True)
             return {"state": Message.State.FAILED, "error_code": code}
 
     async def _work(self, running: Running) -> str | None:
@@ -166,7 +165,7 @@ class Desk:
         if prepared is None:
             return None
         running.basis = prepared.basis
-        running.live.emit(PREPARED, **prepared.basis.to_json())
+        running.live.emit(Event(PREPARED, prepared.basis.to_json()))
         finish_reason = ""
         if prepared.ask is None:
             self._token(running, prepared.text)
@@ -177,9 +176,14 @@ class Desk:
         return finish_reason
 
     async def _stream(self, running: Running, ask: Ask) -> str:
-        running.live.emit("stage", **_stage("model"))
-        stream = llm.stream(choice=ask.choice, messages=ask.messages, context=ask.context)
-        async with aclosing(cast(AsyncGenerator[Token | Finished, None], stream)) as events:
+        running.live.emit(_stage("model"))
+        stream = llm.stream(
+            choice=ask.choice,
+            messages=ask.messages,
+            context=ask.context,
+            temperature=ask.temperature,
+        )
+        async with aclosing(stream) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     return event.finish_reason
@@ -253,20 +257,16 @@ async def close_desk(*, drain_seconds: float) -> None:
         await closing.aclose()
 
 
-def _stage(name: str) -> dict[str, str]:
+def _stage(name: str) -> Event:
     labels = {"retrieval": _("Searching your documents…"), "model": _("Writing the answer…")}
-    return {"name": name, "label": labels[name]}
-
-
-def place_url(document_id: str, version_id: str, start: int, end: int) -> str:
-    """Return the address of a document's page with the place marked."""
-    query = urlencode({"version": version_id, "start": start, "end": end})
-    return f"{reverse('documents:detail', args=[document_id])}?{query}#passage"
+    return Event("stage", {"name": name, "label": labels[name]})
 
 
 def _tell_sources(live: LiveReply, prepared: Prepared) -> None:
     if prepared.basis.places:
-        live.emit("sources", sources=[_source(place) for place in prepared.basis.places])
+        live.emit(
+            Event("sources", {"sources": [_source(place) for place in prepared.basis.places]})
+        )
 
 
 def _source(place: Place) -> dict[str, Any]:

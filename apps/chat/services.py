@@ -95,7 +95,9 @@ def post_message(*, user: User, draft: Draft) -> Posted:
 
 def _post(user: User, draft: Draft) -> Posted:
     conversation = draft.conversation or Conversation(
-        user=user, paying_department=_payer(user, draft.department_id), title=title_of(draft.content)
+        user=user,
+        paying_department=_payer(user, draft.department_id),
+        title=title_of(draft.content),
     )
     if draft.conversation is None:
         conversation.save(force_insert=True)
@@ -127,9 +129,15 @@ def _payer(user: User, department_id: UUID | None) -> Department:
 
 
 def _require_member(user: User, conversation: Conversation) -> None:
-    if not Department.objects.payable_by(user).filter(pk=conversation.paying_department_id).exists():
+    if (
+        not Department.objects.payable_by(user)
+        .filter(pk=conversation.paying_department_id)
+        .exists()
+    ):
         raise NotPayerError(
-            _("You no longer belong to the department that pays for this conversation. Start a new one.")
+            _(
+                "You no longer belong to the department that pays for this conversation. Start a new one."
+            )
         )
 
 
@@ -138,9 +146,15 @@ def _parent_id(conversation: Conversation, parent: str) -> UUID | None:
     if parent == ROOT:
         return None
     replies = conversation.messages.filter(role=Message.Role.ASSISTANT)
-    leaf = replies.get(pk=parent) if parent else replies.filter(pk=conversation.active_leaf_id).first()
+    leaf = (
+        replies.get(pk=parent)
+        if parent
+        else replies.filter(pk__in=[conversation.active_leaf_id]).first()
+    )
     if leaf is not None and leaf.is_unfinished:
-        raise ReplyRunningError(_("The answer before this is still being written. Wait for it, or stop it."))
+        raise ReplyRunningError(
+            _("The answer before this is still being written. Wait for it, or stop it.")
+        )
     return leaf.pk if leaf else None
 
 
@@ -242,12 +256,19 @@ def delete(*, conversation: Conversation) -> None:
         conversation.delete()
 
 
-def give_feedback(*, reply: Message, is_positive: bool | None, reason: str = "", comment: str = "") -> Feedback | None:
+def give_feedback(
+    *, reply: Message, is_positive: bool | None, reason: str = "", comment: str = ""
+) -> Feedback | None:
     """Set, change or (with None) take back the judgement of a reply."""
     if reply.role != Message.Role.ASSISTANT or reply.is_unfinished:
         raise ChatError(_("Only a finished answer can be judged."))
     if is_positive is None:
         Feedback.objects.filter(message=reply).delete()
         return None
-    values = {"is_positive": is_positive, "reason": reason, "comment": comment, "created_at": timezone.now()}
+    values = {
+        "is_positive": is_positive,
+        "reason": reason,
+        "comment": comment,
+        "created_at": timezone.now(),
+    }
     return Feedback.objects.update_or_create(message=reply, defaults=values)[0]

@@ -60,6 +60,7 @@ class Ask:
     choice: Choice
     messages: Sequence[ChatMessage]
     context: CallContext
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

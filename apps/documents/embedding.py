@@ -78,16 +78,24 @@ def _next_texts(run: IngestRun, choice: Choice) -> dict[bytes, str]:
 
 
 def _is_known(digest: bytes, choice: Choice) -> bool:
-    return PassageEmbedding.objects.filter(llm_model_id=choice.llm_model_id, content_hash=digest).exists()
+    return PassageEmbedding.objects.filter(
+        llm_model_id=choice.llm_model_id, content_hash=digest
+    ).exists()
 
 
 def _copy_known(run: IngestRun, choice: Choice) -> None:
     with transaction.atomic():
         runs.keep(run)
         with connection.cursor() as cursor:
-            cursor.execute(_COPY, {"llm_model_id": choice.llm_model_id, "version_id": run.version_id})
+            cursor.execute(
+                _COPY, {"llm_model_id": choice.llm_model_id, "version_id": run.version_id}
+            )
             copied = cursor.rowcount
-        runs.keep(run, done_count=F("done_count") + copied, step_start_count=F("step_start_count") + copied)
+        runs.keep(
+            run,
+            done_count=F("done_count") + copied,
+            step_start_count=F("step_start_count") + copied,
+        )
 
 
 def _embed_batch(run: IngestRun, choice: Choice, texts: dict[bytes, str]) -> None:

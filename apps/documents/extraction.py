@@ -30,7 +30,7 @@ def extract(
         RefusedError: with the reason.
     """
     content = file.read()
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own module, and a kind of our own list
         [sys.executable, "-m", "apps.documents.parsing.child", mode, kind],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -45,7 +45,9 @@ def extract(
             child.kill()
             raise
     if child.returncode:
-        raise RefusedError(_reason_of_death(child.returncode), errors.decode(errors="replace")[-2000:])
+        raise RefusedError(
+            _reason_of_death(child.returncode), errors.decode(errors="replace")[-2000:]
+        )
     return _understood(json.loads(answer))
 
 
@@ -67,7 +69,7 @@ def _communicate(
 
 def _reason_of_death(return_code: int) -> Refusal:
     """Tell running out of time or memory from a parser that fell over its input."""
-    reasons = {
+    reasons: dict[int, Refusal] = {
         signal.SIGXCPU: Refusal.TOO_SLOW,
         signal.SIGKILL: Refusal.TOO_SLOW,  # What follows SIGXCPU.
         signal.SIGABRT: Refusal.TOO_MUCH_TEXT,  # What parsers do when memory is refused.
@@ -78,4 +80,6 @@ def _reason_of_death(return_code: int) -> Refusal:
 def _understood(answer: dict[str, Any]) -> Parsed:
     if "refusal" in answer:
         raise RefusedError(Refusal(answer["refusal"]), answer["detail"])
-    return Parsed([ParsedPage(number, text) for number, text in answer["pages"]], answer["metadata"])
+    return Parsed(
+        [ParsedPage(number, text) for number, text in answer["pages"]], answer["metadata"]
+    )

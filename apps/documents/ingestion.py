@@ -133,7 +133,9 @@ def _split(claimed: IngestRun, _on_step: Watch) -> None:
                     start_offset=span.start_offset,
                     end_offset=span.end_offset,
                     text=text[span.start_offset : span.end_offset],
-                    content_hash=hashlib.sha256(text[span.start_offset : span.end_offset].encode()).digest(),
+                    content_hash=hashlib.sha256(
+                        text[span.start_offset : span.end_offset].encode()
+                    ).digest(),
                 )
                 for ordinal, span in enumerate(spans)
             ],
@@ -152,8 +154,10 @@ def _index(claimed: IngestRun, on_step: Watch) -> None:
     with transaction.atomic():
         runs.finish(claimed)
         # Locked against a change of visibility, which must find all passages or none of the switch.
-        document = Document.objects.select_for_update(of=("self",)).select_related("audience").get(
-            pk=claimed.document_id
+        document = (
+            Document.objects.select_for_update(of=("self",))
+            .select_related("audience")
+            .get(pk=claimed.document_id)
         )
         serve_version(document, claimed.version_id)
         bump_generation(document.audience)

@@ -38,7 +38,9 @@ def clean_name(name: str) -> str:
         RefusedError: BAD_NAME, where nothing is left or characters are hidden in it (control, direction).
     """
     base = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1].strip())
-    hidden = any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") for character in base)
+    hidden = any(
+        unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") for character in base
+    )
     if hidden or not base.strip(". ") or len(base) > MAX_NAME_CHARACTERS:
         raise RefusedError(Refusal.BAD_NAME)
     return base

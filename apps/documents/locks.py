@@ -17,7 +17,9 @@ def _key(digest: bytes) -> int:
 def lock_file(sha256: str) -> None:
     """Hold the file's name in the store to the end of the transaction: nobody adds it while another removes it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_FILES, _key(bytes.fromhex(sha256))])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, %s)", [_FILES, _key(bytes.fromhex(sha256))]
+        )
 
 
 @contextmanager
@@ -34,4 +36,7 @@ def try_lock_texts(digests: Sequence[bytes]) -> Iterator[list[bytes]]:
         yield [digest for digest, key in keys.items() if key in held]
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s, key) FROM unnest(%s::int[]) AS key", [_TEXTS, sorted(held)])
+            cursor.execute(
+                "SELECT pg_advisory_unlock(%s, key) FROM unnest(%s::int[]) AS key",
+                [_TEXTS, sorted(held)],
+            )

@@ -12,6 +12,19 @@ from pgvector.django import HalfVectorField
 from apps.accounts.models import Audience, Department
 from apps.core.ids import uuid7
 from apps.documents.querysets import DocumentQuerySet
+from apps.documents.retrieval_models import EvaluationRun, Posting, Term
+
+__all__ = [
+    "Document",
+    "DocumentVersion",
+    "EvaluationRun",
+    "IngestRun",
+    "Page",
+    "Passage",
+    "PassageEmbedding",
+    "Posting",
+    "Term",
+]
 
 
 class Document(models.Model):
@@ -145,7 +158,10 @@ class Passage(models.Model):
     version = models.ForeignKey(
         DocumentVersion, on_delete=models.CASCADE, related_name="passages", db_index=False
     )
-    audience = models.ForeignKey(Audience, on_delete=models.PROTECT, related_name="+")
+    # The index below serves its lookups too.
+    audience = models.ForeignKey(
+        Audience, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     ordinal = models.PositiveIntegerField(_("ordinal"))
     page_number = models.PositiveIntegerField(_("page"))
     start_offset = models.BigIntegerField(_("starts at"))
@@ -163,6 +179,7 @@ class Passage(models.Model):
                 condition=Q(end_offset__gt=F("start_offset")), name="passage_not_empty"
             ),
         )
+        indexes = (models.Index(fields=("audience", "is_serving"), name="passage_readable"),)
 
     def __str__(self) -> str:
         return f"{self.version} #{self.ordinal}"

@@ -3,7 +3,8 @@
 from typing import Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from apps.documents.parsing.types import Refusal
 
@@ -14,24 +15,42 @@ GAVE_UP: Final = "gave_up"
 INTERNAL: Final = "internal"
 
 _MESSAGES: Final[dict[str, str | Promise]] = {
-    Refusal.ENCRYPTED: _("This file is protected by a password. Save it without one and upload it again."),
-    Refusal.DAMAGED: _("This file is damaged and cannot be read. Open and save it anew, then upload it again."),
+    Refusal.ENCRYPTED: _(
+        "This file is protected by a password. Save it without one and upload it again."
+    ),
+    Refusal.DAMAGED: _(
+        "This file is damaged and cannot be read. Open and save it anew, then upload it again."
+    ),
     Refusal.EMPTY: _("This file is empty."),
     Refusal.NO_TEXT: _(
         "There is no text in this file, only pictures of it perhaps. Scans need text recognition before the upload."
     ),
     Refusal.TOO_LARGE: _("This file is larger than what may be uploaded here."),
-    Refusal.TOO_MUCH_TEXT: _("This file holds more text than one document may. Divide it and upload the parts."),
-    Refusal.WRONG_TYPE: _("The content of this file is not what its name says. Check the ending of the name."),
-    Refusal.UNSUPPORTED: _("Files of this type can't be read. PDF, Word, PowerPoint, Excel, HTML, Markdown, text and CSV can."),
+    Refusal.TOO_MUCH_TEXT: _(
+        "This file holds more text than one document may. Divide it and upload the parts."
+    ),
+    Refusal.WRONG_TYPE: _(
+        "The content of this file is not what its name says. Check the ending of the name."
+    ),
+    Refusal.UNSUPPORTED: _(
+        "Files of this type can't be read. PDF, Word, PowerPoint, Excel, HTML, Markdown, text and CSV can."
+    ),
     Refusal.BOMB: _("This file unpacks to far more than its size. It is refused for safety."),
-    Refusal.BAD_NAME: _("This file's name cannot be used. Give it a plain name and upload it again."),
+    Refusal.BAD_NAME: _(
+        "This file's name cannot be used. Give it a plain name and upload it again."
+    ),
     Refusal.TOO_SLOW: _("Reading this file took too long. Divide it or save it in a simpler form."),
     MISSING_FILE: _("The uploaded file is no longer in the store. Upload it again."),
-    NO_EMBEDDING_MODEL: _("No model for embeddings is switched on. Ask an operator, then try again."),
-    EMBEDDING_FAILED: _("The embedding model could not be reached or refused the text. Try again later."),
+    NO_EMBEDDING_MODEL: _(
+        "No model for embeddings is switched on. Ask an operator, then try again."
+    ),
+    EMBEDDING_FAILED: _(
+        "The embedding model could not be reached or refused the text. Try again later."
+    ),
     GAVE_UP: _("The work was interrupted too often. Try again."),
-    INTERNAL: _("Something went wrong on our side. Try again, and tell an operator if it stays so."),
+    INTERNAL: _(
+        "Something went wrong on our side. Try again, and tell an operator if it stays so."
+    ),
 }
 _NO_USE_TO_RETRY: Final = frozenset(Refusal) | {MISSING_FILE}
 

@@ -31,7 +31,8 @@ def claim(run_id: UUID) -> IngestRun | None:
     """Take a waiting run, or one whose worker has fallen silent; None if there is nothing to take."""
     with transaction.atomic():
         taken = IngestRun.objects.filter(
-            Q(state=IngestRun.State.WAITING) | Q(state=IngestRun.State.RUNNING, lease_expires_at__lte=Now()),
+            Q(state=IngestRun.State.WAITING)
+            | Q(state=IngestRun.State.RUNNING, lease_expires_at__lte=Now()),
             pk=run_id,
             attempt_count__lt=F("attempt_limit"),
         ).update(
@@ -63,7 +64,14 @@ def keep(run: IngestRun, **changes: Any) -> None:
 
 def enter(run: IngestRun, step: IngestRun.Step, *, total: int = 0, done: int = 0) -> None:
     """Go to a step, in the transaction that holds the one before's results."""
-    keep(run, step=step, total_count=total, done_count=done, step_start_count=done, step_started_at=Now())
+    keep(
+        run,
+        step=step,
+        total_count=total,
+        done_count=done,
+        step_start_count=done,
+        step_started_at=Now(),
+    )
     run.step = step
 
 

@@ -1,6 +1,7 @@
 """Sentences, and passages made of whole sentences; offsets into the given text are exact. No database, no model."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,12 +22,71 @@ _END = re.compile(
 _LAST_WORD = re.compile(r"(\S+)$")
 _LIST_NUMBER = re.compile(r"\s*(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})$")
 _ABBREVIATIONS: Final = frozenset(
-    "e.g i.e cf vs viz approx ca mr mrs ms mx dr prof rev hon st jr sr inc ltd corp dept est incl excl resp al eds".split()
+    [
+        "e.g",
+        "i.e",
+        "cf",
+        "vs",
+        "viz",
+        "approx",
+        "ca",
+        "mr",
+        "mrs",
+        "ms",
+        "mx",
+        "dr",
+        "prof",
+        "rev",
+        "hon",
+        "st",
+        "jr",
+        "sr",
+        "inc",
+        "ltd",
+        "corp",
+        "dept",
+        "est",
+        "incl",
+        "excl",
+        "resp",
+        "al",
+        "eds",
+    ]
 )
 # Words of their own, too: "no. 5" goes on, "She said no. Then …" does not.
 _BEFORE_NUMBERS: Final = frozenset(
-    """no nos vol pp p fig figs eq eqs sec ch art ref refs ext tel max min
-    jan feb mar apr jun jul aug sep sept oct nov dec""".split()
+    [
+        "no",
+        "nos",
+        "vol",
+        "pp",
+        "p",
+        "fig",
+        "figs",
+        "eq",
+        "eqs",
+        "sec",
+        "ch",
+        "art",
+        "ref",
+        "refs",
+        "ext",
+        "tel",
+        "max",
+        "min",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+    ]
 )
 _TERMINALS: Final = tuple(".!?…:;。！？\"'”’»)]")
 
@@ -63,7 +123,11 @@ def split_sentences(text: str) -> list[Span]:
 
     Together they cover everything but white space. Table rows, list items and headings stand on lines of their own.
     """
-    return [span for line in _LINE.finditer(text) for span in _sentences_of_line(text, line.start(), line.end())]
+    return [
+        span
+        for line in _LINE.finditer(text)
+        for span in _sentences_of_line(text, line.start(), line.end())
+    ]
 
 
 def _sentences_of_line(text: str, start: int, end: int) -> Iterator[Span]:
@@ -98,7 +162,10 @@ def _is_abbreviation(line: str, sentence_start: int, stop: int) -> bool:
 
 
 def split_passages(
-    pages: Sequence[PageText], *, count_tokens: Callable[[str], int], max_tokens: int = MAX_PASSAGE_TOKENS
+    pages: Sequence[PageText],
+    *,
+    count_tokens: Callable[[str], int],
+    max_tokens: int = MAX_PASSAGE_TOKENS,
 ) -> list[PassageSpan]:
     """Return passages of at most `max_tokens`, each beginning with the last sentence or two of the one before.
 
@@ -106,14 +173,23 @@ def split_passages(
     Only a sentence longer than a passage is divided, at a space where it has one.
     """
     text = PAGE_SEPARATOR.join(page.text for page in pages)
+    starts = [page.start_offset for page in pages]
     passages: list[PassageSpan] = []
-    for number, sentences in _sentences_by_page(pages):
+    for sentences in _sentences_by_page(pages):
         pieces = [
-            _Piece(part[0], part[1], count_tokens(text[part[0] : part[1]]), is_glued=_is_inside_word(text, part[0]))
+            _Piece(
+                part[0],
+                part[1],
+                count_tokens(text[part[0] : part[1]]),
+                is_glued=_is_inside_word(text, part[0]),
+            )
             for start, end in sentences
             for part in _fitting(text, start, end, count_tokens, max_tokens)
         ]
-        passages.extend(PassageSpan(number, start, end) for start, end in _packed(pieces, max_tokens))
+        passages.extend(
+            PassageSpan(pages[bisect_right(starts, start) - 1].number, start, end)
+            for start, end in _packed(pieces, max_tokens)
+        )
     return passages
 
 
@@ -128,25 +204,31 @@ class _Piece:
 
 
 def _is_inside_word(text: str, offset: int) -> bool:
-    return offset > 0 and not text[offset - 1].isspace() and text[offset].isalnum() and text[offset - 1].isalnum()
+    return (
+        offset > 0
+        and not text[offset - 1].isspace()
+        and text[offset].isalnum()
+        and text[offset - 1].isalnum()
+    )
 
 
-def _sentences_by_page(pages: Sequence[PageText]) -> Iterator[tuple[int, list[Span]]]:
-    """Yield each page's sentences; one that goes on over the page's end belongs to the page where it began."""
+def _sentences_by_page(pages: Sequence[PageText]) -> Iterator[list[Span]]:
+    """Yield each page's sentences; one that goes on over the page's end stands with the page where it began."""
     begun: Span | None = None
-    waiting, sentences = 0, list[Span]()
+    waiting: list[Span] = []
     for page, following in zip(pages, [*pages[1:], None], strict=False):
-        found = [(page.start_offset + start, page.start_offset + end) for start, end in split_sentences(page.text)]
+        found = [
+            (page.start_offset + start, page.start_offset + end)
+            for start, end in split_sentences(page.text)
+        ]
         if begun and found:
-            found[0] = (begun[0], found[0][1])
+            yield [*waiting, (begun[0], found.pop(0)[1])]
             begun = None
-            # It stands with the page it began on, which has been waiting for it.
-            yield waiting, [*sentences, found.pop(0)]
         if found and following and _goes_on(page.text, following.text):
             begun = found.pop()
-            waiting, sentences = page.number, found
+            waiting = found
         elif found:
-            yield page.number, found
+            yield found
 
 
 def _goes_on(text: str, following: str) -> bool:
@@ -161,7 +243,9 @@ def _fitting(
         stop = end
         while count_tokens(text[start:stop]) > max_tokens and stop - start > 1:
             middle = start + (stop - start + 1) // 2
-            space = max(text.rfind(" ", start + 1, middle + 1), text.rfind("\n", start + 1, middle + 1))
+            space = max(
+                text.rfind(" ", start + 1, middle + 1), text.rfind("\n", start + 1, middle + 1)
+            )
             stop = space if space > start else min(middle, stop - 1)
         yield from _trimmed(text, start, stop)
         start = stop

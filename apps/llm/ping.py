@@ -39,6 +39,7 @@ class PingResult:
 
 def ping(*, provider_code: str | None, department_id: UUID) -> list[PingResult]:
     """Call each model that is on, of one provider or of all; the department pays (network, writes usage records)."""
+    services.warm()  # or the first model's latency would be ours
     llm_models = LLMModel.objects.filter(is_enabled=True, provider__is_enabled=True)
     if provider_code:
         llm_models = llm_models.filter(provider__code=provider_code)

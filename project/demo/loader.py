@@ -13,12 +13,19 @@ from apps.accounts.context import DEMO_LOGINS_FILE
 from apps.accounts.models import Department, Membership, User
 from apps.documents import services
 from apps.documents.models import Document
-from apps.documents.types import Sharing
-from project.demo.manifest import DemoDocument, DemoManifest, Visibility, load_manifest
+from apps.documents.types import Sharing, Visibility
+from project.demo import manifest as demo
+from project.demo.manifest import DemoDocument, DemoManifest, load_manifest
 from project.supervisor.data_folder import write_private
 
 LOGINS_TEXT_FILE = "demo-logins.txt"
 PASSWORD_BYTES = 6
+SHARING = {
+    demo.Visibility.EVERYONE: Sharing.EVERYONE,
+    demo.Visibility.DEPARTMENT: Sharing.DEPARTMENT,
+    demo.Visibility.USER: Sharing.ME,
+    demo.Visibility.CUSTOM: Sharing.PEOPLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +106,18 @@ def _load_document(document: DemoDocument) -> bool:
         return False
     owner = User.objects.get(email=document.owner)
     department = Department.objects.get(code=document.department)
-    people = User.objects.filter(email__in=document.people)
+    people = list(User.objects.filter(email__in=document.people))
     with document.path.open("rb") as content:
         services.upload(
             owner=owner,
             file=File(content, name=document.file),
             name=document.file,
-            sharing=Sharing(
-                visibility=document.visibility.value,
-                department=department if document.visibility is Visibility.DEPARTMENT else None,
-                people=tuple(people) if document.visibility is Visibility.CUSTOM else (),
+            visibility=Visibility(
+                sharing=SHARING[document.visibility],
+                department=department
+                if document.visibility is demo.Visibility.DEPARTMENT
+                else None,
+                people=people,
             ),
             paying_department=department,
             tags=document.tags,

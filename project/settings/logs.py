@@ -45,6 +45,8 @@ def logging_config(*, level: str) -> dict[str, Any]:
             # One line a request comes from django_structlog; Django's own would be a second.
             "django.request": {"level": "ERROR"},
             "django_structlog.middlewares": {"level": level},
+            # It looks for its middleware by name; ours wraps it (apps.observability.profiling).
+            "silk.profiling.profiler": {"level": "ERROR"},
             "httpx2": {"level": "WARNING"},
             "openai": {"level": "WARNING"},
         },

@@ -10,13 +10,20 @@ from project.supervisor.models import http_readiness
 from project.supervisor.program import Program
 
 _QUEUES = "interactive,ingest,batch,billing,maintenance"
+_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 
 
-def preparation_program(installation: Installation, *, demo: bool) -> Program:
-    """Return the program that migrates, registers the models and loads the demo data."""
+def preparation_program(
+    installation: Installation, *, address: str = "", demo: bool = False
+) -> Program:
+    """Return the program that migrates and registers the models.
+
+    With the `address` of a site that starts next, it also makes all that the site needs.
+    """
     options = [
         f"--chat-url={installation.chat.url}",
         f"--embedding-url={installation.embedder.url}",
+        *([f"--address={address}"] if address else []),
         *(["--demo"] if demo else []),
     ]
     return _program(installation, "prepare", [str(REPOSITORY / "manage.py"), "prepare", *options])
@@ -33,13 +40,13 @@ def application_programs(installation: Installation, *, port: int) -> list[Progr
         *("--no-access-log", "--no-server-header", "--log-level", "warning"),
     ]
     worker = [
-        *("-m", "celery", "-A", "project.celery", "worker", "-Q", _QUEUES),
+        *("-m", "celery", "-A", "project.celery", "--quiet", "worker", "-Q", _QUEUES),
         *("--concurrency", "2", "--prefetch-multiplier", "1", "--loglevel", "WARNING"),
         *("--without-gossip", "--without-mingle"),
     ]
     beat = [
-        *("-m", "celery", "-A", "project.celery", "beat", "--pidfile=", "--loglevel", "WARNING"),
-        *("--scheduler", "django_celery_beat.schedulers:DatabaseScheduler"),
+        *("-m", "celery", "-A", "project.celery", "--quiet", "beat", "--pidfile="),
+        *("--loglevel", "WARNING", "--scheduler", _SCHEDULER),
     ]
     return [
         _program(installation, "web", web, port=port),

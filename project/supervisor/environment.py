@@ -26,7 +26,7 @@ _NEED_NOTHING = frozenset(
         *("makemessages", "makemigrations", "startapp", "startproject", "up", "version"),
     }
 )
-_NEED_MODELS = frozenset({"demo", "documents_evaluate", "llm_ping"})
+_NEED_MODELS = frozenset({"documents_evaluate", "llm_ping"})
 _STOP_SECONDS = 5.0
 
 
@@ -86,6 +86,6 @@ def _started(folder: DataFolder, lock: InstanceLock, *, needs_models: bool) -> I
         programs += installation.model_programs()
     supervisor.start(programs, stop_seconds=_STOP_SECONDS)
     if is_new or needs_models:
-        supervisor.run(preparation_program(installation, demo=False))
+        supervisor.run(preparation_program(installation))
     lock.publish(is_ready=True)
     return installation

@@ -56,7 +56,7 @@ def _run(folder: DataFolder, lock: InstanceLock, console: Console) -> None:
             stop_seconds=_SERVICES_STOP_SECONDS,
         )
         lock.publish(is_ready=True, address=address)
-        supervisor.run(preparation_program(installation, demo=demo_is_wanted()))
+        supervisor.run(preparation_program(installation, address=address, demo=demo_is_wanted()))
         supervisor.start(
             application_programs(installation, port=port), stop_seconds=_APPLICATION_STOP_SECONDS
         )

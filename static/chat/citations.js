@@ -16,6 +16,7 @@ document.body.append(preview);
 const passages = new Map();
 let timer = 0;
 let opener = null;
+let hovered = null;
 
 // Read once a page: the server checks the access each time it is asked. A failed read is not kept.
 function passage(id) {
@@ -71,8 +72,11 @@ function later(chip) {
   timer = setTimeout(show, WAIT_MS, chip);
 }
 
-messages.addEventListener("pointerover", (event) => {
-  if (event.pointerType !== "touch" && chipOf(event)) later(chipOf(event));
+// A pointer that rests while chips scroll under it asks for nothing: only its own move does.
+messages.addEventListener("pointermove", (event) => {
+  const chip = event.pointerType === "touch" ? null : chipOf(event);
+  if (chip && chip !== hovered) later(chip);
+  hovered = chip;
 });
 document.addEventListener("pointerout", (event) => {
   if (!isInside(event.target) || isInside(event.relatedTarget)) return;

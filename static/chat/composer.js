@@ -21,6 +21,7 @@ export function composed() {
   const data = new URLSearchParams(new FormData(form));
   data.set("content", field.value.trim());
   data.set("idempotency_key", key);
+  if (data.get("sources") !== "CHOSEN") data.delete("documents");
   if (chat.dataset.conversation) data.set("conversation", chat.dataset.conversation);
   return data;
 }

@@ -52,6 +52,7 @@ function more(button) {
   button.disabled = true;
   return shown(async () => {
     const page = await load(button.dataset.more);
+    if (!button.isConnected) return; // the list has been replaced meanwhile
     list.querySelector("ul").append(...page.querySelectorAll("li"));
     button.replaceWith(...page.querySelectorAll("[data-more]"));
   });

@@ -17,16 +17,16 @@ export class LiveMarkdown {
   constructor(element) {
     this.element = element;
     this.sources = new Map();
-    this.marked = new Marked({ gfm: true, breaks: false, extensions: [this.citation()] });
+    this.marked = new Marked({ gfm: true, breaks: true });
+    this.marked.use({ extensions: [this.citation()], renderer: { html: (token) => escaped(token.text) } });
     this.restart();
   }
 
   restart() {
     this.written = "";
     this.settled = 0; // how much of `written` is in finished blocks
-    this.tail = document.createElement("div");
-    this.tail.className = "live-tail";
-    this.element.replaceChildren(this.tail);
+    this.tail = []; // the nodes of the block still growing
+    this.element.replaceChildren();
   }
 
   /** @param {{number: number, url: string, document_name: string}[]} sources */
@@ -49,15 +49,16 @@ export class LiveMarkdown {
     const done = tokens.slice(0, Math.max(last, 0));
     const blocks = this.nodes(done);
     const words = blocks.map((node) => node.textContent).join(" ");
-    this.tail.before(...blocks);
     this.settled += done.reduce((length, token) => length + token.raw.length, 0);
-    this.tail.replaceChildren(...this.nodes(tokens.slice(done.length)));
+    this.tail.forEach((node) => node.remove());
+    this.tail = this.nodes(tokens.slice(done.length));
+    this.element.append(...blocks, ...this.tail);
     return words;
   }
 
   /** The words that no call of `draw` has reported yet. */
   rest() {
-    return this.tail.textContent;
+    return this.tail.map((node) => node.textContent).join(" ");
   }
 
   nodes(tokens) {
@@ -83,6 +84,13 @@ export class LiveMarkdown {
       renderer: (token) => `<a class="cite" href="${encodeURI(this.sources.get(token.number).url)}">${token.number}</a>`,
     };
   }
+}
+
+// HTML in an answer is shown as it is written, as the finished answer does.
+function escaped(html) {
+  const element = document.createElement("i");
+  element.textContent = html;
+  return element.innerHTML;
 }
 
 /**

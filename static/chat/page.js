@@ -43,7 +43,7 @@ export function part(name) {
 export function reason(error) {
   if (!(error instanceof RequestError)) throw error;
   const told = error.body?.error;
-  return told?.message ?? (typeof told === "string" ? told : text("unreached"));
+  return told?.message ?? (typeof told === "string" ? told : text(error.status ? "broken" : "unreached"));
 }
 
 const announcer = chat.querySelector("[data-announcer]");

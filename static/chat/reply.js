@@ -61,7 +61,8 @@ export class Reply {
       if (name === "sources") this.live.cite(data.sources);
       if (name === "token") this.write(data.text);
       if (ENDINGS.has(name)) {
-        this.finish(data.html, name);
+        if (data.html) this.finish(data.html, name);
+        else this.fail(data.message);
         return true;
       }
     }

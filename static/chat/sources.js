@@ -42,16 +42,19 @@ function add({ id, title }) {
   list.append(row);
 }
 
+function filterWords() {
+  return filter.value.trim().toLowerCase();
+}
+
 async function search() {
-  const words = filter.value.trim().toLowerCase();
-  applyFilter(words);
+  const words = filterWords();
   if (!words || !dialog.dataset.truncated) return;
   running.abort();
   running = new AbortController();
   try {
     const { results } = await getJSON(`${url("palette")}?q=${encodeURIComponent(words)}`, { signal: running.signal });
     results.filter((found) => found.kind === "document" && found.id).forEach(add);
-    applyFilter(words);
+    applyFilter(filterWords());
   } catch (error) {
     if (error.name === "AbortError") return;
     none.textContent = reason(error);
@@ -61,6 +64,7 @@ async function search() {
 
 dialog.addEventListener("change", showChoice);
 filter.addEventListener("input", () => {
+  applyFilter(filterWords());
   clearTimeout(timer);
   timer = setTimeout(search, WAIT_MS);
 });

@@ -15,7 +15,7 @@ function open() {
   button.setAttribute("aria-expanded", "true");
   body.inert = true;
   document.body.append(scrim);
-  nav.querySelector("[aria-current], a, button").focus();
+  (nav.querySelector("[aria-current]") ?? nav.querySelector("a")).focus();
 }
 
 function close() {

@@ -28,7 +28,7 @@ export async function send(url, { method = "POST", body, headers = {}, signal } 
   if (response.ok) return response;
   const isJSON = response.headers.get("Content-Type")?.includes("json");
   const answer = isJSON ? await response.json() : null;
-  throw new RequestError(answer?.error ?? response.statusText, { status: response.status, body: answer });
+  throw new RequestError(answer?.error?.message ?? answer?.error ?? response.statusText, { status: response.status, body: answer });
 }
 
 export async function getJSON(url, { signal } = {}) {

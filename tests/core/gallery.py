@@ -24,7 +24,9 @@ from django.utils import timezone
 
 PAGES = Path(__file__).parent / "pages"
 POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
-FOUND = {"results": [{"kind": "document", "title": "Leave policy", "url": "/gallery", "detail": "PDF"}]}
+FOUND = {
+    "results": [{"kind": "document", "title": "Leave policy", "url": "/404.html", "detail": "PDF"}]
+}
 
 
 def _nothing(request: HttpRequest) -> HttpResponse:
@@ -33,7 +35,15 @@ def _nothing(request: HttpRequest) -> HttpResponse:
 
 app_name = "gallery"
 urlpatterns = [
-    path("chat/", include(([path("", _nothing, name="new"), path("search.json", _nothing, name="palette")], "chat"))),
+    path(
+        "chat/",
+        include(
+            (
+                [path("", _nothing, name="new"), path("search.json", _nothing, name="palette")],
+                "chat",
+            )
+        ),
+    ),
     path("documents/", include(([path("", _nothing, name="document-list")], "documents"))),
     path("account/", include(([path("", _nothing, name="profile")], "accounts"))),
     path("admin/", include(([path("", _nothing, name="index")], "admin"))),
@@ -49,7 +59,9 @@ class SampleForm(forms.Form):
 
     login = forms.EmailField(label="E-mail")
     password = forms.CharField(label="Password", widget=forms.PasswordInput)
-    department = forms.ChoiceField(choices=[("1", "Finance"), ("2", "Research")], help_text="Pays for it.")
+    department = forms.ChoiceField(
+        choices=[("1", "Finance"), ("2", "Research")], help_text="Pays for it."
+    )
     everyone = forms.BooleanField(label="Everyone may read it", required=False)
     note = forms.CharField(widget=forms.Textarea, required=False)
     kind = forms.ChoiceField(widget=forms.RadioSelect, choices=[("a", "Whole"), ("b", "Part")])
@@ -69,8 +81,18 @@ def _context() -> dict[str, Any]:
         "failure_limit": 5,
         "cooloff_timedelta": timedelta(minutes=15),
         "demo_logins": [
-            {"email": "ada@example.com", "name": "Ada Quill", "role": "Operator", "password": "sample"},
-            {"email": "ben@example.com", "name": "Ben Hargreaves", "role": "Head of Finance", "password": "sample"},
+            {
+                "email": "ada@example.com",
+                "name": "Ada Quill",
+                "role": "Operator",
+                "password": "sample",
+            },
+            {
+                "email": "ben@example.com",
+                "name": "Ben Hargreaves",
+                "role": "Head of Finance",
+                "password": "sample",
+            },
         ],
     }
 
@@ -78,7 +100,9 @@ def _context() -> dict[str, Any]:
 def render(name: str) -> str:
     """Render a page of this folder, or else a template of the product, for a person who may do everything."""
     source = PAGES / name
-    template = engines["django"].from_string(source.read_text()) if source.exists() else get_template(name)
+    template = (
+        engines["django"].from_string(source.read_text()) if source.exists() else get_template(name)
+    )
     request = RequestFactory().get(f"/{name}")
     request.resolver_match = SimpleNamespace(app_name="chat")  # type: ignore[assignment]  # all the rail reads
     return template.render(_context(), request)

@@ -1,6 +1,7 @@
 """Sentences and passages: exact offsets, nothing left out, never longer than allowed."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,10 @@ def sentences(text: str) -> list[str]:
         ("1. Open the cover.\n2. Pull the plug.", ["1. Open the cover.", "2. Pull the plug."]),
         ("A heading\n\nA sentence.", ["A heading", "A sentence."]),
         ("| a | b |\n| 1 | 2 |", ["| a | b |", "| 1 | 2 |"]),
-        ("lower case . the text of old abstracts .", ["lower case .", "the text of old abstracts ."]),
+        (
+            "lower case . the text of old abstracts .",
+            ["lower case .", "the text of old abstracts ."],
+        ),
         ("これは文です。次の文です。", ["これは文です。", "次の文です。"]),
         ("Version 2.0 is out. v2.1 follows.", ["Version 2.0 is out. v2.1 follows."]),
         ("", []),
@@ -44,7 +48,14 @@ texts = st.lists(
     st.one_of(
         st.text(max_size=60),
         st.text(alphabet="ab .,!?\n1", max_size=200),
-        st.sampled_from(["A sentence of some words. ", "Another, with e.g. 3.5 in it! ", "heading\n", "goes on and on "]),
+        st.sampled_from(
+            [
+                "A sentence of some words. ",
+                "Another, with e.g. 3.5 in it! ",
+                "heading\n",
+                "goes on and on ",
+            ]
+        ),
     ),
     max_size=40,
 ).map("".join)
@@ -75,7 +86,7 @@ def test_a_passage_begins_with_the_end_of_the_one_before() -> None:
     text = " ".join(f"Sentence number {number} says something." for number in range(40))
     passages = split_passages(join_pages([(1, text)]), count_tokens=words, max_tokens=30)
     assert len(passages) > 5
-    for before, after in zip(passages, passages[1:], strict=False):
+    for before, after in pairwise(passages):
         assert before.start_offset < after.start_offset < before.end_offset
 
 

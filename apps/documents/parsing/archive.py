@@ -50,14 +50,23 @@ def check_contents(file: IO[bytes]) -> None:
         with zipfile.ZipFile(file) as archive:
             for entry in archive.infolist():
                 _check_entry(archive, file, entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        OSError,
+        NotImplementedError,
+    ) as error:
         raise RefusedError(Refusal.DAMAGED, str(error)) from error
 
 
 def _check_entry(archive: zipfile.ZipFile, file: IO[bytes], entry: zipfile.ZipInfo) -> None:
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise RefusedError(Refusal.DAMAGED, f"packing method {entry.compress_type}")
-    with archive.open(entry) as unpacked:  # Checks the local header and, read to its end, the checksum.
+    with archive.open(
+        entry
+    ) as unpacked:  # Checks the local header and, read to its end, the checksum.
         data_start = file.tell()
         while unpacked.read(_CHUNK_BYTES):
             pass

@@ -14,7 +14,7 @@ def parse(content: bytes, _kind: str) -> Parsed:
         result = extract_bytes_sync(
             decode(content).encode(errors="ignore"),
             "text/html",
-            ExtractionConfig(use_cache=False, enable_quality_processing=False, disable_ocr=True),
+            ExtractionConfig(use_cache=False, enable_quality_processing=False),
         )
     except KreuzbergError as error:
         raise RefusedError(Refusal.DAMAGED, str(error)) from error

@@ -28,7 +28,9 @@ class Kind:
 KINDS: Final = (
     Kind("pdf", "PDF", (".pdf",), "application/pdf", "pdf", "page"),
     Kind("docx", "Word", (".docx",), f"{_OFFICE}wordprocessingml.document", "office"),
-    Kind("pptx", "PowerPoint", (".pptx",), f"{_OFFICE}presentationml.presentation", "office", "slide"),
+    Kind(
+        "pptx", "PowerPoint", (".pptx",), f"{_OFFICE}presentationml.presentation", "office", "slide"
+    ),
     Kind("xlsx", "Excel", (".xlsx",), f"{_OFFICE}spreadsheetml.sheet", "office", "sheet"),
     Kind("html", "HTML", (".html", ".htm"), "text/html", "html"),
     Kind("md", "Markdown", (".md", ".markdown"), "text/markdown", "plain"),
@@ -39,7 +41,11 @@ EXTENSIONS: Final = tuple(extension for kind in KINDS for extension in kind.exte
 _BY_EXTENSION = {extension: kind for kind in KINDS for extension in kind.extensions}
 _BY_CONTENT_TYPE = {kind.content_type: kind for kind in KINDS}
 # Each office format names its main part; the archive's directory tells them apart.
-MAIN_PARTS: Final = {"docx": "word/document.xml", "pptx": "ppt/presentation.xml", "xlsx": "xl/workbook.xml"}
+MAIN_PARTS: Final = {
+    "docx": "word/document.xml",
+    "pptx": "ppt/presentation.xml",
+    "xlsx": "xl/workbook.xml",
+}
 
 
 def kind_of_content_type(content_type: str) -> Kind:

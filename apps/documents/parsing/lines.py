@@ -13,6 +13,7 @@ USUAL_QUANTILE: Final = 0.95
 MIN_WRAPPED_CHARACTERS: Final = 40
 REPEATED_SHARE: Final = 0.3
 MIN_PAGES_TO_REPEAT: Final = 2
+MAX_NUMBERED_CHARACTERS: Final = 30
 _EDGE_LINES = 2
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff\ufeff\ufffe\uffff]")
 _SPACES = re.compile(r"[ \t\xa0]+")
@@ -26,7 +27,9 @@ _DIGITS = re.compile(r"\d+")
 
 def clean(text: str) -> str:
     """Return text fit for the database and the page: no NUL, no lone surrogate, plain newlines, at most one blank line."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0b", "\n").replace("\x0c", "\n")
+    text = (
+        text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0b", "\n").replace("\x0c", "\n")
+    )
     text = _CONTROLS.sub("", text)
     lines = (line.rstrip() for line in text.split("\n"))
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
@@ -54,7 +57,11 @@ def reflow(text: str, line_length: int) -> str:
     joined: list[str] = []
     may_go_on = False
     for line in text.split("\n"):
-        if may_go_on and not _STRUCTURAL.match(line) and not _is_heading(joined[-1], line, wrapped_from):
+        if (
+            may_go_on
+            and not _STRUCTURAL.match(line)
+            and not _is_heading(joined[-1], line, wrapped_from)
+        ):
             joined[-1] = f"{joined[-1]} {line.strip()}"
         else:
             joined.append(line)
@@ -76,7 +83,9 @@ def drop_repeated(pages: Sequence[ParsedPage]) -> list[ParsedPage]:
     """Drop headers and footers: first and last lines that, numbers aside, stand on a good share of the pages."""
     if len(pages) < MIN_PAGES_TO_REPEAT:
         return list(pages)
-    seen = Counter(shape for page in pages for shape in {_shape(line) for line in _edges(page.text)})
+    seen = Counter(
+        shape for page in pages for shape in {_shape(line) for line in _edges(page.text)}
+    )
     needed = max(2 if len(pages) <= 3 else 3, int(len(pages) * REPEATED_SHARE))
     repeated = {shape for shape, count in seen.items() if count >= needed}
     return [ParsedPage(page.number, _without(page.text, repeated)) for page in pages]
@@ -88,12 +97,19 @@ def _edges(text: str) -> list[str]:
 
 
 def _shape(line: str) -> str:
-    return _DIGITS.sub("0", squeeze(line))
+    line = squeeze(line)
+    # "Page 3 of 40" is one line on all pages; a longer line with another number says something else.
+    return _DIGITS.sub("0", line) if len(line) <= MAX_NUMBERED_CHARACTERS else line
 
 
 def _without(text: str, repeated: set[str]) -> str:
     lines = text.split("\n")
     filled = [index for index, line in enumerate(lines) if line.strip()]
     edges = set(filled[:_EDGE_LINES] + filled[-_EDGE_LINES:])
-    kept = [line for index, line in enumerate(lines) if index not in edges or _shape(line) not in repeated]
-    return "\n".join(kept).strip("\n")
+    kept = [
+        line
+        for index, line in enumerate(lines)
+        if index not in edges or _shape(line) not in repeated
+    ]
+    # A page of nothing but such lines is no page with a header.
+    return "\n".join(kept).strip("\n") or text

@@ -5,7 +5,13 @@ import secrets
 from io import BytesIO
 from typing import Any
 
-from kreuzberg import ExtractionConfig, ExtractionResult, KreuzbergError, PageConfig, extract_bytes_sync
+from kreuzberg import (
+    ExtractionConfig,
+    ExtractionResult,
+    KreuzbergError,
+    PageConfig,
+    extract_bytes_sync,
+)
 
 from apps.documents.parsing.archive import check_contents
 from apps.documents.parsing.kinds import KINDS
@@ -28,7 +34,6 @@ def parse(content: bytes, kind: str) -> Parsed:
             ExtractionConfig(
                 use_cache=False,
                 enable_quality_processing=False,
-                disable_ocr=True,
                 pages=PageConfig(
                     extract_pages=True,
                     insert_page_markers=kind == "pptx",

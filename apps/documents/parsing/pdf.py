@@ -15,19 +15,25 @@ _METADATA = {"Title": "title", "Author": "author", "Subject": "subject"}
 def parse(content: bytes, _kind: str) -> Parsed:
     """Return the text of every page."""
     document = _open(content)
-    pages = [ParsedPage(number, _page_text(document, number)) for number in range(1, len(document) + 1)]
+    pages = [
+        ParsedPage(number, _page_text(document, number)) for number in range(1, len(document) + 1)
+    ]
     pages = drop_repeated(pages)
     line_length = usual_length("\n".join(page.text for page in pages))
     pages = [ParsedPage(page.number, reflow(page.text, line_length)) for page in pages]
     found = document.get_metadata_dict(skip_empty=True)
-    return Parsed(pages, {ours: clean(found[theirs]) for theirs, ours in _METADATA.items() if theirs in found})
+    return Parsed(
+        pages, {ours: clean(found[theirs]) for theirs, ours in _METADATA.items() if theirs in found}
+    )
 
 
 def probe(content: bytes) -> bool:
     """Say whether the first pages hold text; True too where the file is too long to be sure."""
     document = _open(content)
     count = min(len(document), PROBE_PAGES)
-    return len(document) > PROBE_PAGES or any(_page_text(document, number).strip() for number in range(1, count + 1))
+    return len(document) > PROBE_PAGES or any(
+        _page_text(document, number).strip() for number in range(1, count + 1)
+    )
 
 
 def _open(content: bytes) -> pdfium.PdfDocument:

@@ -39,6 +39,8 @@ def _rows(text: str) -> str:
     except csv.Error:
         dialect = csv.excel
     try:
-        return rows_as_text(list(csv.reader(text.replace("\0", "").splitlines(keepends=True), dialect)))
+        return rows_as_text(
+            list(csv.reader(text.replace("\0", "").splitlines(keepends=True), dialect))
+        )
     except csv.Error as error:
         raise RefusedError(Refusal.DAMAGED, str(error)) from error

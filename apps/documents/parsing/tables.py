@@ -14,12 +14,16 @@ def rows_as_text(rows: Sequence[Sequence[str]]) -> str:
     if not _is_heading(cleaned):
         return "\n".join("; ".join(cell for cell in row if cell) for row in cleaned)
     heading, *rest = cleaned
-    return "\n".join([", ".join(cell for cell in heading if cell), *(_labelled(heading, row) for row in rest)])
+    return "\n".join(
+        [", ".join(cell for cell in heading if cell), *(_labelled(heading, row) for row in rest)]
+    )
 
 
 def _labelled(heading: Sequence[str], row: Sequence[str]) -> str:
     names = [*heading, *([""] * (len(row) - len(heading)))]
-    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(names, row, strict=False) if cell)
+    return "; ".join(
+        f"{name}: {cell}" if name else cell for name, cell in zip(names, row, strict=False) if cell
+    )
 
 
 def _is_heading(rows: Sequence[Sequence[str]]) -> bool:
@@ -29,7 +33,9 @@ def _is_heading(rows: Sequence[Sequence[str]]) -> bool:
         len(rows) > 1
         and len(named) >= 2
         and len(set(named)) == len(named)
-        and all(len(cell) <= 60 and not cell.endswith(".") and not _is_number(cell) for cell in named)
+        and all(
+            len(cell) <= 60 and not cell.endswith(".") and not _is_number(cell) for cell in named
+        )
     )
 
 

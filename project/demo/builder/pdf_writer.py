@@ -78,6 +78,7 @@ class CompanyPdf(FPDF):
             0,
             height,
             text,
+            align="L",
             markdown=True,
             fill=is_filled,
             padding=2 if is_filled else 0,
@@ -91,12 +92,21 @@ def write_pdf(path: Path, blocks: tuple[Block, ...], *, is_manual: bool) -> None
     title = next(plain(block.text) for block in blocks if block.kind is Kind.TITLE)
     pdf = CompanyPdf(title=title, is_manual=is_manual)
     pdf.add_page()
-    for block in blocks:
-        _draw(pdf, block)
+    for block, following in zip(blocks, (*blocks[1:], None), strict=True):
+        # A heading stays with the first lines, or the whole short table, that follow it.
+        keep = 30 + (_table_height(pdf, following.rows) if following else 0)
+        if block.kind is Kind.SECTION and pdf.will_page_break(min(keep, pdf.eph / 2)):
+            pdf.add_page()
+        draw_block(pdf, block)
     pdf.output(str(path))
 
 
-def _draw(pdf: CompanyPdf, block: Block) -> None:
+def _table_height(pdf: CompanyPdf, rows: tuple[tuple[str, ...], ...]) -> float:
+    return len(rows) * (pdf.line_height + 2.2)
+
+
+def draw_block(pdf: CompanyPdf, block: Block) -> None:
+    """This function will draw one block below the last one."""
     pdf.style(size=pdf.body_size)
     match block.kind:
         case Kind.TITLE:
@@ -151,6 +161,7 @@ def _draw_subtitle(pdf: CompanyPdf, text: str) -> None:
 
 
 def _draw_contents(pdf: FPDF, outline: list[OutlineSection]) -> None:
+    pdf.set_xy(pdf.l_margin, pdf.t_margin)
     pdf.set_font("helvetica", style="B", size=15)
     pdf.set_text_color(*PINE)
     pdf.cell(0, 9, "Contents", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
@@ -170,7 +181,6 @@ def _draw_heading(pdf: CompanyPdf, block: Block) -> None:
         if pdf.get_y() > pdf.t_margin:
             pdf.add_page()
     else:
-        # A heading keeps at least the first lines of what follows on its page.
         if pdf.will_page_break(30):
             pdf.add_page()
         pdf.ln(2)
@@ -200,7 +210,11 @@ def _draw_list(pdf: CompanyPdf, block: Block) -> None:
 
 
 def _draw_table(pdf: CompanyPdf, rows: tuple[tuple[str, ...], ...]) -> None:
+    if pdf.will_page_break(min(_table_height(pdf, rows), pdf.eph / 2)):
+        pdf.add_page()
     pdf.set_draw_color(205, 216, 213)
+    # Rows without a fill of their own would take the colour used last.
+    pdf.set_fill_color(255, 255, 255)
     with pdf.table(
         rows,
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,

@@ -11,7 +11,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext as _
 
+from apps.accounts.models import User
+from project.demo.loader import LOGINS_TEXT_FILE
 from project.supervisor.data_folder import REPOSITORY, DataFolder, write_private
 from project.supervisor.installation import announcement_file
 
@@ -19,12 +22,13 @@ from project.supervisor.installation import announcement_file
 class Command(BaseCommand):
     """Prepare the installation, in one process, skipping what is done already."""
 
-    help = "Migrates, registers the embedded models, collects static files; `up` calls it."
+    help = "Migrates and registers the embedded models; `up` and other commands call it."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--chat-url", required=True, help="base URL of the chat model")
         parser.add_argument("--embedding-url", required=True, help="base URL of the embedder")
+        parser.add_argument("--address", help="address of the site about to start, if one is")
         parser.add_argument("--demo", action="store_true", help="load the demo data once")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,8 +39,12 @@ class Command(BaseCommand):
             embedding_url=options["embedding_url"],
             stdout=self.stdout,
         )
-        self._collect_static()
-        self._fill(demo=options["demo"])
+        if address := options["address"]:
+            self._collect_static()
+            if options["demo"]:
+                self._load_demo()
+            shown = self._first_operator_link(address) or self._demo_logins()
+            write_private(announcement_file(DataFolder(Path(settings.VAR_DIR))), shown)
 
     def _migrate(self) -> None:
         executor = MigrationExecutor(connection)
@@ -50,24 +58,29 @@ class Command(BaseCommand):
         if marker.exists() and marker.read_text() == fingerprint:
             return
         self.stdout.write("collecting static files")
-        call_command("collectstatic", interactive=False, verbosity=0)
+        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
         marker.write_text(fingerprint)
 
-    def _fill(self, *, demo: bool) -> None:
-        """Load the demo data once, or make the first operator's link; leave what `up` shows."""
+    def _load_demo(self) -> None:
         marker = Path(settings.VAR_DIR) / "demo-loaded"
-        if demo and not marker.exists():
+        if not marker.exists():
+            self.stdout.write("loading the demo data")
             call_command("demo", stdout=self.stdout)
             marker.touch()
-        logins = Path(settings.VAR_DIR) / "demo-logins.txt"
-        shown = logins.read_text() if demo and logins.exists() else _first_operator_link()
-        write_private(announcement_file(DataFolder(Path(settings.VAR_DIR))), shown)
 
+    def _demo_logins(self) -> str:
+        file = Path(settings.VAR_DIR) / LOGINS_TEXT_FILE
+        return file.read_text() if file.exists() else ""
 
-def _first_operator_link() -> str:
-    output = StringIO()
-    call_command("accounts_first_operator_link", stdout=output)
-    return output.getvalue()
+    def _first_operator_link(self, address: str) -> str:
+        """Return the link that makes the first operator; empty when there is an operator."""
+        if User.objects.filter(is_operator=True).exists():
+            return ""
+        output = StringIO()
+        call_command("accounts_first_operator_link", base_url=address, stdout=output)
+        return _("Make the first operator with this link, once: %(link)s") % {
+            "link": output.getvalue().strip()
+        }
 
 
 def _static_fingerprint() -> str:

@@ -1,0 +1,78 @@
+"""Operators see what there is and how its ingestion goes, never the text of others' documents."""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.admin import ReadOnlyAdmin
+from apps.core.money import format_nanos
+from apps.documents.models import Document, DocumentVersion, IngestRun, Passage
+
+
+@admin.register(Document)
+class DocumentAdmin(ReadOnlyAdmin):
+    """Documents by what is known of them; the name is all that shows of the content."""
+
+    list_display = (
+        "name",
+        "owner",
+        "audience",
+        "paying_department",
+        "status",
+        "size_bytes",
+        "uploaded_at",
+    )
+    list_filter = ("status", "content_type", "paying_department")
+    list_select_related = ("owner", "audience__department", "audience__user", "paying_department")
+    search_fields = ("name", "owner__email", "sha256")
+    ordering = ("-uploaded_at",)
+    # The metadata comes out of the file, and so is content.
+    exclude = ("metadata",)
+
+
+@admin.register(DocumentVersion)
+class DocumentVersionAdmin(ReadOnlyAdmin):
+    """Versions and their sizes; pages and passages have no page here."""
+
+    list_display = (
+        "document",
+        "number",
+        "page_count",
+        "character_count",
+        "passage_count",
+        "created_at",
+    )
+    list_select_related = ("document",)
+    search_fields = ("document__name",)
+    ordering = ("-created_at",)
+
+    @admin.display(description=_("Passages"))
+    def passage_count(self, version: DocumentVersion) -> int:
+        return Passage.objects.filter(version=version).count()
+
+
+@admin.register(IngestRun)
+class IngestRunAdmin(ReadOnlyAdmin):
+    """Ingestion at work and past: what failed, why, and what it cost."""
+
+    list_display = (
+        "document",
+        "state",
+        "step",
+        "progress",
+        "attempt_count",
+        "cost",
+        "error_code",
+        "created_at",
+    )
+    list_filter = ("state", "step", "error_code")
+    list_select_related = ("document",)
+    search_fields = ("document__name", "error_code")
+    ordering = ("-created_at",)
+
+    @admin.display(description=_("Progress"))
+    def progress(self, run: IngestRun) -> str:
+        return f"{run.done_count} / {run.total_count}"
+
+    @admin.display(description=_("Cost"), ordering="cost_nanos")
+    def cost(self, run: IngestRun) -> str:
+        return format_nanos(run.cost_nanos)

@@ -1,0 +1,91 @@
+"""The sentences of found passages that answer a question best; for models that whole passages would overwhelm."""
+
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+from django.db import connection
+
+from apps.billing.types import CallContext
+from apps.documents.splitting import split_sentences
+from apps.documents.types import FoundPassage, FoundSentence, Retrieval
+from apps.llm import services as llm
+from apps.tuning import live
+
+# Less is a heading, a page number or a cell.
+MIN_CHARACTERS = 12
+
+_Candidate = tuple[FoundPassage, int, int]
+
+# Positions of the sentences, most shared lexemes first; a lexeme counts less the more sentences have it.
+_OVERLAP = """
+    WITH sentence AS (
+        SELECT position - 1 AS position, tsvector_to_array(to_tsvector('english', text)) AS lexemes
+        FROM unnest(%(sentences)s::text[]) WITH ORDINALITY s (text, position)
+    ), shared AS (
+        SELECT position, 1.0 / count(*) OVER (PARTITION BY lexeme) AS weight
+        FROM sentence CROSS JOIN LATERAL unnest(lexemes) lexeme
+        WHERE lexeme = ANY (tsvector_to_array(to_tsvector('english', %(question)s)))
+    )
+    SELECT s.position FROM sentence s LEFT JOIN shared USING (position)
+    GROUP BY s.position ORDER BY coalesce(sum(weight), 0) DESC, s.position
+"""
+
+
+def best_sentences(
+    *, retrieval: Retrieval, question: str, context: CallContext, count: int
+) -> list[FoundSentence]:
+    """Return the `count` sentences most similar to the question, best first; calls the embedding model.
+
+    Only the `documents.sentence_candidate_count` likeliest are embedded: by the words they share with the question,
+    then by their passage's rank.
+    """
+    candidates = _likeliest(
+        list(_distinct_sentences(retrieval.passages)),
+        question,
+        live.integer("documents.sentence_candidate_count"),
+    )
+    if not candidates:
+        return []
+    texts = [passage.text[start:end] for passage, start, end in candidates]
+    vectors = llm.embed(texts=texts, context=context).vectors
+    similarities = vectors @ retrieval.question_vector
+    found = [
+        FoundSentence(
+            passage=passage,
+            text=text,
+            start_offset=passage.start_offset + start,
+            end_offset=passage.start_offset + end,
+            similarity=float(similarity),
+        )
+        for (passage, start, end), text, similarity in zip(
+            candidates, texts, similarities, strict=True
+        )
+    ]
+    return sorted(found, key=lambda sentence: -sentence.similarity)[:count]
+
+def _distinct_sentences(passages: Sequence[FoundPassage]) -> Iterator[_Candidate]:
+    """Yield each sentence of the passages once, though passages overlap: its passage and [start, end) in it."""
+    seen: set[tuple[UUID, int]] = set()
+    for passage in passages:
+        for start, end in split_sentences(passage.text):
+            place = (passage.version_id, passage.start_offset + end)
+            # By its end: a passage may begin in the middle of a sentence, never end in one that fits.
+            if end - start >= MIN_CHARACTERS and place not in seen:
+                seen.add(place)
+                yield passage, start, end
+
+
+def _likeliest(candidates: list[_Candidate], question: str, count: int) -> list[_Candidate]:
+    """Return the `count` candidates sharing most with the question, rare words counting more; ties as they stand."""
+    if len(candidates) <= count:
+        return candidates
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _OVERLAP,
+            {
+                "question": question,
+                "sentences": [passage.text[start:end] for passage, start, end in candidates],
+            },
+        )
+        order = [position for (position,) in cursor.fetchall()]
+    return [candidates[position] for position in order[:count]]

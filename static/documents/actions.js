@@ -1,0 +1,32 @@
+// What is done to one document from a menu: read again, try again, delete.
+import { confirm } from "../core/confirm.js";
+import { send } from "../core/http.js";
+import { toast } from "../core/toast.js";
+import { show, watch } from "./progress.js";
+
+/** @param {(id: string, url: string) => void} deleted called after a deletion, with the list's address */
+export function listen(deleted) {
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-post], [data-delete]");
+    if (!button) return;
+    button.closest("details")?.removeAttribute("open");
+    const id = button.closest("[data-document]").dataset.document;
+    try {
+      if (button.dataset.delete) await remove(button, id, deleted);
+      else await begin(button, id);
+    } catch (error) {
+      toast(error.message, { kind: "bad" });
+    }
+  });
+}
+
+async function begin(button, id) {
+  show(await (await send(button.dataset.post)).json());
+  watch([id]);
+}
+
+async function remove(button, id, deleted) {
+  if (!(await confirm(button.dataset.question, { label: button.dataset.label }))) return;
+  const { url } = await (await send(button.dataset.delete)).json();
+  deleted(id, url);
+}
