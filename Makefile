@@ -40,9 +40,9 @@ bench: $(VENV)/.dev ## Run the benchmarks and print their figures
 screenshots: $(VENV)/.dev chromium ## Take a screenshot of every page in both themes and widths
 	$(BIN)/python -m pytest -m screenshots tests/journeys $(ARGS)
 
-deps: $(VENV)/.dev ## Pin the newest allowed dependencies: pyproject.toml to requirements/*.txt
-	$(BIN)/uv pip compile -q --upgrade pyproject.toml $(COMPILE) -o requirements/base.txt
-	$(BIN)/uv pip compile -q --upgrade pyproject.toml --group dev -c requirements/base.txt $(COMPILE) -o requirements/dev.txt
+deps: $(VENV)/.dev ## Pin what pyproject.toml asks for into requirements/*.txt; UPGRADE=1 takes the newest allowed
+	$(BIN)/uv pip compile -q pyproject.toml $(COMPILE) -o requirements/base.txt
+	$(BIN)/uv pip compile -q pyproject.toml --group dev -c requirements/base.txt $(COMPILE) -o requirements/dev.txt
 
 # The pins serve as preferences, so that only a change of pyproject.toml makes a difference.
 deps-check: $(VENV)/.dev ## Check that requirements/*.txt are in step with pyproject.toml
@@ -54,7 +54,7 @@ deps-check: $(VENV)/.dev ## Check that requirements/*.txt are in step with pypro
 	diff -r -I '^#' requirements "$$copy/requirements" \
 		|| { echo "requirements/ and pyproject.toml disagree: run make deps"; exit 1; }
 
-COMPILE := --universal --generate-hashes --python-version 3.11
+COMPILE := --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 chromium: ## Install Debian's chromium for the browser tests where that is possible
 	@if ! command -v chromium >/dev/null; then \

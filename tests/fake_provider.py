@@ -108,7 +108,13 @@ class FakeProvider:
         self._scripts: deque[Script] = deque()
         self._errors: list[Exception] = []
         config = uvicorn.Config(
-            self._app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", ws="none",
+            self._app,
+            host="127.0.0.1",
+            port=0,
+            log_level="critical",
+            lifespan="off",
+            ws="none",
+            interface="asgi3",
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
@@ -136,7 +142,9 @@ class FakeProvider:
         """Answer the next request with these tokens; see Script for the options."""
         self._scripts.append(Script(steps=steps, **options))
 
-    def will_fail(self, status: int, *, headers: dict[str, str] | None = None, **error: Any) -> None:
+    def will_fail(
+        self, status: int, *, headers: dict[str, str] | None = None, **error: Any
+    ) -> None:
         """Refuse the next request; `error` is the error object of the body."""
         self._scripts.append(Script(status=status, error=error, headers=headers or {}))
 

@@ -40,7 +40,9 @@ class ImportResult:
     inexpressible_count: int
 
 
-def import_prices(*, listed: Iterator[ListPrice], is_dry_run: bool = False, at: datetime | None = None) -> ImportResult:
+def import_prices(
+    *, listed: Iterator[ListPrice], is_dry_run: bool = False, at: datetime | None = None
+) -> ImportResult:
     """Add a price row, valid from now, for each listed price that differs from the one in force.
 
     Rows set by an operator stand, now and for the future. Run again, it adds nothing.

@@ -1,7 +1,7 @@
 """Named sets of prices and usage records."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Count, F, Sum
@@ -30,9 +30,9 @@ class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
         """Records of calls opened from the first moment up to, without, the second."""
         return self.filter(created_at__gte=starts_at, created_at__lt=ends_at)
 
-    def totals_by(self, *fields: str) -> models.QuerySet["UsageRecord", dict[str, object]]:
+    def totals_by(self, *fields: str) -> models.QuerySet["UsageRecord", dict[str, Any]]:
         """Calls, tokens and nanos summed by these fields, the dearest first."""
-        return (
+        totals: models.QuerySet[UsageRecord, dict[str, Any]] = (
             self.values(*fields)
             .annotate(
                 call_count=Count("id"),
@@ -44,3 +44,4 @@ class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
             )
             .order_by(F("nanos").desc(), *fields)
         )
+        return totals

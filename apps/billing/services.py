@@ -44,9 +44,18 @@ def reserve(
         [row] = Reservation.objects.raw(
             "SELECT * FROM billing_reserve_v1(%s, %s, %s::smallint, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
-                uuid7(), context.request_id, context.attempt, context.user_id, context.department_id,
-                context.purpose, provider_code, model_code, max_input_tokens, max_output_tokens,
-                RESERVATION_LIFETIME, at,
+                uuid7(),
+                context.request_id,
+                context.attempt,
+                context.user_id,
+                context.department_id,
+                context.purpose,
+                provider_code,
+                model_code,
+                max_input_tokens,
+                max_output_tokens,
+                RESERVATION_LIFETIME,
+                at,
             ),
         )
     asked = (context.purpose, context.department_id, provider_code, model_code)
@@ -76,8 +85,15 @@ def settle(
         [record] = UsageRecord.objects.raw(
             "SELECT * FROM billing_settle_v1(%s, %s, %s, %s, %s, %s, %s, %s::integer, %s)",
             (
-                reservation_id, outcome, usage.input_tokens, usage.cached_input_tokens,
-                usage.cache_write_tokens, usage.output_tokens, usage.is_estimated, elapsed_ms, at,
+                reservation_id,
+                outcome,
+                usage.input_tokens,
+                usage.cached_input_tokens,
+                usage.cache_write_tokens,
+                usage.output_tokens,
+                usage.is_estimated,
+                elapsed_ms,
+                at,
             ),
         )
     return as_settled(record)

@@ -27,7 +27,7 @@ _PHRASES: tuple[tuple[SmallTalk, str], ...] = (
             r"|what can (?:you|i)(?: do| ask| help)(?: (?:you|me))?(?: about| with)?(?: for me| here)?"
             r"|what do you do|how (?:do|can) (?:you|i) (?:work|help|use (?:this|you))(?: me)?|how does this work"
             r"|(?:are|r) (?:you|u) (?:a |an )?(?:bot|robot|human|ai|real|person|real person|there|chatgpt)"
-            r"|tell me about yourself|introduce yourself|(?:can|could) you help(?: me)?|help(?: me)?|i need (?:some )?help"
+            r"|tell me about yourself|introduce yourself"
         ),
     ),
     (
@@ -57,7 +57,7 @@ _PHRASES: tuple[tuple[SmallTalk, str], ...] = (
         SmallTalk.THANKS,
         (
             r"(?:many |no )?thank(?:s| you| u)(?: (?:so|very) much| a (?:lot|million|bunch)| again| for (?:your|the|all your)"
-            r"(?: quick)? (?:help|answer|time|reply|assistance)| for that| for (?:helping|answering)(?: me)?)?"
+            r"(?: quick)? (?:help|answer|time|reply|assistance)| for that| for (?:helping|answering)(?: me)?)*"
             r"|thx|ty|cheers|much appreciated|(?:i )?(?:really )?appreciate (?:it|that|your help)|ta"
         ),
     ),
@@ -84,6 +84,8 @@ _PHRASES: tuple[tuple[SmallTalk, str], ...] = (
             r"|fine|right|sounds good|no worries|no problem|sorry|my bad|oops|test|testing|just testing|hm+"
         ),
     ),
+    # Last: "thanks for your help" is thanks.
+    (SmallTalk.ABOUT, r"(?:can|could) you help(?: me)?|help(?: me)?|i need (?:some )?help"),
 )
 _FILLER = (
     r"(?:there|parley|again|all|everyone|everybody|team|folks|guys|friend|buddy|mate|dear|bot|assistant|and|but|so|oh"

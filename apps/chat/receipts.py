@@ -1,19 +1,23 @@
 """The receipt of a reply, read from the usage records of its provider calls so that the two cannot differ."""
 
+from datetime import timedelta
 from typing import Any
 
 from apps.billing.models import Purpose, UsageRecord
 from apps.chat.models import Message
 from apps.chat.types import ANSWER_ATTEMPT, Basis, Outcome
 
+# The web's clock stamps the reply, the database's the usage record.
+CLOCKS_APART = timedelta(hours=1)
+
 
 def usage_of(reply: Message) -> list[UsageRecord]:
     """Return the usage records of a reply's calls, by attempt."""
-    # The time keeps the search to the month's partition, and the department to its index.
+    # The time keeps the search to a partition or two, and the department to its index.
     return list(
         UsageRecord.objects.filter(
             department_id=reply.conversation.paying_department_id,
-            created_at__gte=reply.created_at,
+            created_at__gte=reply.created_at - CLOCKS_APART,
             request_id__in=[reply.request_id],
         ).order_by("attempt")
     )

@@ -156,7 +156,7 @@ class Desk:
             if code == failures.INTERNAL:
                 logger.exception("reply failed")
             else:
-                logger.warning("reply failed", extra={"error_code": code, "error": repr(error)}, exc_info=True)
+                logger.warning("reply failed", extra={"error_code": code, "error": repr(error)})
             return {"state": Message.State.FAILED, "error_code": code}
 
     async def _work(self, running: Running) -> str | None:

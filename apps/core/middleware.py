@@ -22,7 +22,8 @@ RELAXED_PREFIXES = ("/admin/", "/silk/")
 def _incoming_id(request: HttpRequest) -> UUID | None:
     """Return the caller's X-Request-ID if it is a UUID: anything else could forge log lines."""
     try:
-        return UUID(request.headers.get("X-Request-ID", ""))
+        # From META: `request.headers` would keep what it holds now, and later readers miss our id.
+        return UUID(request.META.get("HTTP_X_REQUEST_ID", ""))
     except ValueError:
         return None
 

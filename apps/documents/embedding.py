@@ -12,8 +12,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from apps.billing.models import Purpose
 from apps.billing.types import CallContext
 from apps.documents import runs, vectors
-from apps.documents.locks import try_lock_texts
-from apps.documents.models import IngestRun, Passage, PassageEmbedding
+from apps.documents.models import EmbeddingClaim, IngestRun, Passage, PassageEmbedding
 from apps.llm import services as llm
 from apps.llm.models import Route
 from apps.llm.types import Choice
@@ -39,6 +38,19 @@ ON CONFLICT (passage_id, llm_model_id) DO NOTHING
 """
 
 
+_CLAIM = """
+INSERT INTO documents_embeddingclaim AS claim (run_id, llm_model_id, content_hash, expires_at)
+SELECT %(run_id)s, %(llm_model_id)s, digest, now() + make_interval(secs => %(seconds)s)
+FROM unnest(%(digests)s::bytea[]) AS digest
+-- In one order everywhere: two runs with the same texts must not wait for each other.
+ORDER BY digest
+ON CONFLICT (llm_model_id, content_hash) DO UPDATE
+SET run_id = excluded.run_id, expires_at = excluded.expires_at
+WHERE claim.run_id = excluded.run_id OR claim.expires_at < now()
+RETURNING content_hash
+"""
+
+
 def embed_version(run: IngestRun, *, on_batch: Callable[[], None]) -> None:
     """Give every passage of the run's version its vector, keeping the run's progress and cost.
 
@@ -53,15 +65,40 @@ def embed_version(run: IngestRun, *, on_batch: Callable[[], None]) -> None:
         texts = _next_texts(run, choice)
         if not texts:
             return
-        with try_lock_texts(list(texts)) as mine:
-            # Somebody else may have finished these between the look and the lock.
-            todo = [digest for digest in mine if not _is_known(digest, choice)]
-            if todo:
-                _embed_batch(run, choice, {digest: texts[digest] for digest in todo})
-                on_batch()
+        mine = _claim(run, choice, list(texts))
         if not mine:
-            runs.keep(run)
+            # Another run is having them embedded: its vectors are copied in the next round.
             time.sleep(OTHERS_WORK_SECONDS)
+            continue
+        try:
+            # Somebody else may have finished these between the look and the claim.
+            todo = {digest: texts[digest] for digest in mine if not _is_known(digest, choice)}
+            if todo:
+                _embed_batch(run, choice, todo)
+        finally:
+            _release(run, choice, mine)
+        on_batch()
+
+
+def _claim(run: IngestRun, choice: Choice, digests: list[bytes]) -> list[bytes]:
+    """Return those of the texts that are this run's to embed, until released or the lease's time has passed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CLAIM,
+            {
+                "run_id": run.pk,
+                "llm_model_id": choice.llm_model_id,
+                "digests": digests,
+                "seconds": live.integer("documents.ingest_lease_seconds"),
+            },
+        )
+        return [bytes(digest) for (digest,) in cursor.fetchall()]
+
+
+def _release(run: IngestRun, choice: Choice, digests: list[bytes]) -> None:
+    EmbeddingClaim.objects.filter(
+        run_id=run.pk, llm_model_id=choice.llm_model_id, content_hash__in=digests
+    ).delete()
 
 
 def _missing(run: IngestRun, choice: Choice) -> QuerySet[Passage]:

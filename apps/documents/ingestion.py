@@ -119,7 +119,7 @@ def _split(claimed: IngestRun, _on_step: Watch) -> None:
     spans = split_passages(pages, count_tokens=count_embedding_tokens)
     text = PAGE_SEPARATOR.join(page.text for page in pages)
     with transaction.atomic():
-        runs.enter(claimed, Step.EMBED, total=len(spans))
+        runs.enter(claimed, Step.EMBED, total_count=len(spans), done_count=0, step_start_count=0)
         # Locked, for a change of visibility would miss passages not yet committed.
         document = Document.objects.select_for_update().get(pk=claimed.document_id)
         Passage.objects.filter(version_id=claimed.version_id).delete()

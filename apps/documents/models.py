@@ -260,3 +260,22 @@ class IngestRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.document} {self.state}"
+
+
+class EmbeddingClaim(models.Model):
+    """A text a run is having embedded now: other runs with the same text wait for its vector."""
+
+    run = models.ForeignKey(IngestRun, on_delete=models.CASCADE, related_name="+")
+    llm_model_id = models.UUIDField(_("embedding model"))
+    content_hash = models.BinaryField(_("content hash"), max_length=32)
+    expires_at = models.DateTimeField(_("ends"))
+
+    class Meta:
+        verbose_name = _("text being embedded")
+        verbose_name_plural = _("texts being embedded")
+        constraints = (
+            models.UniqueConstraint(fields=("llm_model_id", "content_hash"), name="claim_text_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.run_id}"

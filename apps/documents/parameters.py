@@ -11,7 +11,9 @@ register(
         minimum=1024,
         maximum=500 * 1024 * 1024,
         unit=_("bytes"),
-        help_text=_("Largest file that may be uploaded. It passes through memory once, in the web and in the worker process."),
+        help_text=_(
+            "Largest file that may be uploaded. It passes through memory once, in the web and in the worker process."
+        ),
     ),
     Parameter(
         name="documents.embedding_batch_size",
@@ -19,7 +21,9 @@ register(
         minimum=1,
         maximum=64,
         unit=_("texts"),
-        help_text=_("Passages sent to the embedding model in one call. Small: finer progress, less lost with a killed worker."),
+        help_text=_(
+            "Passages sent to the embedding model in one call. Small: finer progress, less lost with a killed worker."
+        ),
         moves=_("ingestion time"),
     ),
     Parameter(
@@ -28,7 +32,9 @@ register(
         minimum=1,
         maximum=50,
         unit=_("attempts"),
-        help_text=_("How often a run is begun, after failures and killed workers, before it waits for somebody to press retry."),
+        help_text=_(
+            "How often a run is begun, after failures and killed workers, before it waits for somebody to press retry."
+        ),
     ),
     Parameter(
         name="documents.ingest_lease_seconds",
@@ -36,7 +42,9 @@ register(
         minimum=20,
         maximum=3600,
         unit="s",
-        help_text=_("How long a silent worker keeps its run before another may take it. Above the longest embedding call."),
+        help_text=_(
+            "How long a silent worker keeps its run before another may take it. Above the longest embedding call."
+        ),
     ),
 )
 

@@ -62,16 +62,9 @@ def keep(run: IngestRun, **changes: Any) -> None:
         raise LostRunError(str(run.pk))
 
 
-def enter(run: IngestRun, step: IngestRun.Step, *, total: int = 0, done: int = 0) -> None:
-    """Go to a step, in the transaction that holds the one before's results."""
-    keep(
-        run,
-        step=step,
-        total_count=total,
-        done_count=done,
-        step_start_count=done,
-        step_started_at=Now(),
-    )
+def enter(run: IngestRun, step: IngestRun.Step, **changes: Any) -> None:
+    """Go to a step, in the transaction that holds the one before's results; `changes` are of the counts."""
+    keep(run, step=step, step_started_at=Now(), **changes)
     run.step = step
 
 

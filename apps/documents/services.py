@@ -223,11 +223,16 @@ def _announce(document: Document, run: IngestRun) -> None:
 
 def delete(*, document: Document) -> None:
     """Delete a document with all that was made from it, and its file unless another document has the same."""
-    sha256 = document.sha256
     with transaction.atomic():
-        audience = Audience.objects.get(pk=document.audience_id)
-        Document.objects.get(pk=document.pk).delete()
+        # Locked, so that the audience is the one it has now, not the one the caller saw.
+        locked = (
+            Document.objects.select_for_update(of=("self",))
+            .select_related("audience")
+            .get(pk=document.pk)
+        )
+        audience = locked.audience
+        locked.delete()
         bump_generation(audience)
         _drop_if_unused(audience)
         # Robust: a store that is away must not undo the answer; the sweeper removes the file later.
-        transaction.on_commit(partial(storage.remove_unused, sha256), robust=True)
+        transaction.on_commit(partial(storage.remove_unused, document.sha256), robust=True)

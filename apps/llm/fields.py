@@ -23,11 +23,15 @@ class SecretKeyError(ImproperlyConfigured):
 def _fernet() -> MultiFernet:
     """Return the cipher: it writes with the first key and reads with any, so keys rotate by putting a new one first."""
     if not settings.FIELD_ENCRYPTION_KEYS:
-        raise SecretKeyError("FIELD_ENCRYPTION_KEYS is empty: secrets can neither be stored nor read.")
+        raise SecretKeyError(
+            "FIELD_ENCRYPTION_KEYS is empty: secrets can neither be stored nor read."
+        )
     try:
         return MultiFernet([Fernet(key) for key in settings.FIELD_ENCRYPTION_KEYS])
     except ValueError as error:
-        raise SecretKeyError("FIELD_ENCRYPTION_KEYS holds something that is not a Fernet key.") from error
+        raise SecretKeyError(
+            "FIELD_ENCRYPTION_KEYS holds something that is not a Fernet key."
+        ) from error
 
 
 class SecretFormField(forms.CharField):
@@ -68,7 +72,7 @@ class EncryptedTextField(_TextField):
                 "A stored secret can't be decrypted: FIELD_ENCRYPTION_KEYS lacks the key it was written with."
             ) from error
 
-    def formfield(self, **options: Any) -> forms.Field:  # type: ignore[override]  # one form field fits
+    def formfield(self, **options: Any) -> forms.Field | None:  # type: ignore[override]  # one form field fits
         options.pop("widget", None)
         return super().formfield(**{"form_class": SecretFormField, "max_length": None, **options})
 

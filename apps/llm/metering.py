@@ -102,7 +102,9 @@ def _open(
     return Call(reserved, context, count_prompt_tokens, time.perf_counter())
 
 
-def settle(call: Call, *, outcome: Outcome, usage: Usage | None, received: Sequence[str] = ()) -> Settled:
+def settle(
+    call: Call, *, outcome: Outcome, usage: Usage | None, received: Sequence[str] = ()
+) -> Settled:
     """Settle the call with the provider's usage; without one, with what was sent and received, counted here."""
     elapsed_ms = round((time.perf_counter() - call.started) * 1000)
     if usage is None:
@@ -112,7 +114,10 @@ def settle(call: Call, *, outcome: Outcome, usage: Usage | None, received: Seque
             is_estimated=True,
         )
     return billing.settle(
-        reservation_id=call.reserved.reservation_id, outcome=outcome, usage=usage, elapsed_ms=elapsed_ms
+        reservation_id=call.reserved.reservation_id,
+        outcome=outcome,
+        usage=usage,
+        elapsed_ms=elapsed_ms,
     )
 
 
@@ -125,7 +130,9 @@ def settle_failure(call: Call, error: BaseException, *, received: Sequence[str] 
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Do database work in a thread and return its connection to the pool."""
-    return await sync_to_async(_with_connection_returned, thread_sensitive=False, executor=_threads)(work)
+    return await sync_to_async(
+        _with_connection_returned, thread_sensitive=False, executor=_threads
+    )(work)
 
 
 async def shielded(work: Callable[[], T]) -> T:

@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-
 from apps.billing.models import Purpose
 from apps.billing.types import CallContext, Settled
 from apps.core.ids import uuid7
@@ -66,7 +65,9 @@ def _ping(llm_model: LLMModel, department_id: UUID) -> PingResult:
         model_code=choice.model_code,
         latency_ms=_ms_since(started),
         first_token_ms=first_token_ms,
-        input_tokens=settled.usage.input_tokens + settled.usage.cached_input_tokens if settled else 0,
+        input_tokens=settled.usage.input_tokens + settled.usage.cached_input_tokens
+        if settled
+        else 0,
         output_tokens=settled.usage.output_tokens if settled else 0,
         amount_nanos=settled.amount_nanos if settled else 0,
         error_code=_code_of(error),

@@ -30,7 +30,9 @@ def choose(use: Route.Use) -> Choice:
     Raises:
         NoModelError: none is on.
     """
-    routes = Route.objects.filter(use=use).select_related("llm_model__provider").order_by("priority")
+    routes = (
+        Route.objects.filter(use=use).select_related("llm_model__provider").order_by("priority")
+    )
     for position, route in enumerate(routes):
         if route.is_usable:
             return as_choice(route.llm_model, reason=_reason(route, is_first=position == 0))
@@ -87,7 +89,11 @@ async def stream(
     cap = _cap(choice, max_output_tokens)
     call = await metering.opened(
         partial(
-            metering.open_chat, choice=choice, messages=messages, context=context, max_output_tokens=cap
+            metering.open_chat,
+            choice=choice,
+            messages=messages,
+            context=context,
+            max_output_tokens=cap,
         )
     )
     received: list[str] = []
@@ -132,7 +138,11 @@ async def acomplete(
     cap = _cap(choice, max_output_tokens)
     call = await metering.opened(
         partial(
-            metering.open_chat, choice=choice, messages=messages, context=context, max_output_tokens=cap
+            metering.open_chat,
+            choice=choice,
+            messages=messages,
+            context=context,
+            max_output_tokens=cap,
         )
     )
     try:
@@ -144,7 +154,11 @@ async def acomplete(
         raise
     settled = await metering.shielded(
         partial(
-            metering.settle, call, outcome=Outcome.COMPLETED, usage=answer.usage, received=[answer.text]
+            metering.settle,
+            call,
+            outcome=Outcome.COMPLETED,
+            usage=answer.usage,
+            received=[answer.text],
         )
     )
     return Completion(answer.text, answer.finish_reason, settled)
@@ -172,7 +186,11 @@ def complete(
     with _settled_if_it_fails(call):
         answer = background.run(
             adapter.complete_chat(
-                choice, messages, call_name=call.name, max_output_tokens=cap, temperature=temperature
+                choice,
+                messages,
+                call_name=call.name,
+                max_output_tokens=cap,
+                temperature=temperature,
             )
         )
     settled = metering.settle(

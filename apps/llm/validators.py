@@ -35,11 +35,15 @@ def validate_base_url(url: str) -> None:
     if parts.scheme not in {"http", "https"} or not host:
         raise ValidationError(_("Enter a URL that starts with https://."), code="invalid")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValidationError(_("Keys do not belong in the URL: use the key's own field."), code="secret")
+        raise ValidationError(
+            _("Keys do not belong in the URL: use the key's own field."), code="secret"
+        )
     if _is_link_local(host):
         raise ValidationError(_("Link-local addresses are not allowed."), code="link_local")
     if parts.scheme == "http" and not is_private_host(host):
-        raise ValidationError(_("Outside the private network only https is allowed."), code="plain_http")
+        raise ValidationError(
+            _("Outside the private network only https is allowed."), code="plain_http"
+        )
 
 
 def _is_link_local(host: str) -> bool:

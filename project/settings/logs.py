@@ -3,6 +3,15 @@
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
+
+
+def one_line_a_request(logger: Any, name: str, event: EventDict) -> EventDict:
+    """Drop the line that only says a request began: the one at its end says all."""
+    if event.get("event") == "request_started":
+        raise structlog.DropEvent
+    return event
+
 
 PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -20,6 +29,7 @@ def logging_config(*, level: str) -> dict[str, Any]:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.filter_by_level,
+            one_line_a_request,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

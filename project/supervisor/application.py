@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 from project.supervisor.data_folder import REPOSITORY
 from project.supervisor.installation import Installation
@@ -48,11 +49,12 @@ def application_programs(installation: Installation, *, port: int) -> list[Progr
         *("-m", "celery", "-A", "project.celery", "--quiet", "beat", "--pidfile="),
         *("--loglevel", "WARNING", "--scheduler", _SCHEDULER),
     ]
+    # Each worker process has a pool of its own and one task at a time.
+    small_pool = {"DATABASE_POOL_MAX": "2"}
     return [
-        _program(installation, "web", web, port=port),
-        # Each worker process has a pool of its own and one task at a time.
-        _program(installation, "worker", worker, {"DATABASE_POOL_MAX": "2"}),
-        _program(installation, "beat", beat, {"DATABASE_POOL_MAX": "2"}),
+        replace(_program(installation, "web", web), is_ready=http_readiness(port, "/livez")),
+        replace(_program(installation, "worker", worker, small_pool), niceness=10),
+        replace(_program(installation, "beat", beat, small_pool), niceness=10),
     ]
 
 
@@ -60,20 +62,15 @@ def _program(
     installation: Installation,
     name: str,
     arguments: list[str],
-    environment: Mapping[str, str] | None = None,
-    *,
-    port: int | None = None,
+    defaults: Mapping[str, str] | None = None,
 ) -> Program:
-    program = Program(
+    return Program(
         name=name,
         argv=[sys.executable, *arguments],
         environment={
             "APPLICATION_NAME": f"parley-{name}",
-            **(environment or {}),
+            **(defaults or {}),
             **os.environ,
             **installation.environment(),
         },
     )
-    if port is None:
-        return program
-    return Program(program.name, program.argv, program.environment, http_readiness(port, "/livez"))

@@ -90,6 +90,7 @@ def placeholder_environment() -> dict[str, str]:
         "SECRET_KEY": new_secret("secret_key"),
         "FIELD_ENCRYPTION_KEYS": new_secret("field_encryption_keys"),
         "DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing",
+        "DATABASE_POOL_TIMEOUT": "0.1",
         "CACHE_URL": "redis://127.0.0.1:1/0",
         "REDIS_URL": "redis://127.0.0.1:1/0",
     }

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from project.supervisor.data_folder import DataFolder
 from project.supervisor.program import Program
 
+# An ingestion's embedding steps back from an answer that somebody watches.
+_NICENESS = {"chat": 0, "embedder": 5}
 _MODULES = {"chat": "apps.llm.embedded.chat_server", "embedder": "apps.llm.embedded.embedder"}
 
 
@@ -41,6 +43,7 @@ class ModelServer:
             ],
             environment=dict(os.environ),
             is_ready=http_readiness(self.port, "/health"),
+            niceness=_NICENESS[self.kind],
         )
 
 

@@ -31,6 +31,8 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     user_id: int | None = None
     folder: Path = REPOSITORY
+    # How far it steps back from the processor where others want it too (0 to 19).
+    niceness: int = 0
 
 
 class Child:
@@ -49,7 +51,7 @@ class Child:
             user=program.user_id,
             group=program.user_id,
             extra_groups=None if program.user_id is None else [],
-            preexec_fn=_parent_death_signal(program.stop_signal),  # noqa: PLW1509 - one thread here
+            preexec_fn=_preparation(program),  # noqa: PLW1509 - the supervisor has one thread
         )
         self.pid = self._process.pid
 
@@ -83,18 +85,19 @@ def kill_group(group_id: int) -> None:
         return
 
 
-def _parent_death_signal(stop_signal: signal.Signals) -> Callable[[], None] | None:
-    """Return what makes the kernel stop the child when the supervisor is killed (Linux only).
+def _preparation(program: Program) -> Callable[[], None]:
+    """Return what the child does before it becomes the program.
 
-    Elsewhere the next start ends what was left over.
+    It asks the kernel to stop it when the supervisor is killed, which only Linux can; elsewhere
+    the supervisor's next start ends what was left over.
     """
-    if sys.platform != "linux":
-        return None
     parent = os.getpid()
 
-    def ask() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, int(stop_signal))
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def prepare() -> None:
+        os.nice(program.niceness)
+        if sys.platform == "linux":
+            _libc.prctl(_PR_SET_PDEATHSIG, int(program.stop_signal))
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    return ask
+    return prepare

@@ -63,6 +63,9 @@ async function search() {
 }
 
 dialog.addEventListener("change", showChoice);
+dialog.addEventListener("toggle", (event) => {
+  if (event.newState === "open") dialog.querySelector("[name=sources]:checked").focus();
+});
 filter.addEventListener("input", () => {
   applyFilter(filterWords());
   clearTimeout(timer);

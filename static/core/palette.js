@@ -88,7 +88,6 @@ async function search() {
   running?.abort();
   running = new AbortController();
   failed.hidden = true;
-  if (!dialog.dataset.url) return finish(own, query);
   try {
     const { results } = await getJSON(`${dialog.dataset.url}?q=${encodeURIComponent(query)}`, { signal: running.signal });
     finish([...results, ...own], query);

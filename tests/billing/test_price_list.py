@@ -15,7 +15,10 @@ pytestmark = pytest.mark.django_db
 
 
 def listed(nanos: int) -> list[ListPrice]:
-    return [ListPrice("openai", "gpt-4o-mini", {Meter.INPUT: nanos}), ListPrice("x", "tiered", None)]
+    return [
+        ListPrice("openai", "gpt-4o-mini", {Meter.INPUT: nanos}),
+        ListPrice("x", "tiered", None),
+    ]
 
 
 def test_the_command_seeds_known_prices_and_run_again_adds_nothing(
@@ -36,7 +39,9 @@ def test_a_changed_price_is_a_new_row_and_the_old_one_stays() -> None:
     import_prices(listed=iter(listed(100)), at=LONG_AGO)
     result = import_prices(listed=iter(listed(200)))
     assert (result.new_count, result.inexpressible_count) == (1, 1)
-    assert list(Price.objects.order_by("starts_at").values_list("nanos_per_million_tokens", flat=True)) == [
+    assert list(
+        Price.objects.order_by("starts_at").values_list("nanos_per_million_tokens", flat=True)
+    ) == [
         100,
         200,
     ]

@@ -125,7 +125,9 @@ class TestSettle:
 
     def test_cached_tokens_without_a_price_of_their_own_cost_as_fresh_ones(self) -> None:
         row = PriceFactory(meter=Meter.INPUT, nanos_per_million_tokens=1_000_000)
-        settled = settle(reserve(call_context()), Usage(cached_input_tokens=7, cache_write_tokens=2))
+        settled = settle(
+            reserve(call_context()), Usage(cached_input_tokens=7, cache_write_tokens=2)
+        )
         assert settled.amount_nanos == 9
         assert UsageRecord.objects.get().price_ids == {"CACHE_READ": row.pk, "CACHE_WRITE": row.pk}
 
@@ -169,9 +171,7 @@ def test_a_call_can_t_be_opened_inside_a_transaction_that_could_undo_it() -> Non
 
 @pytest.mark.django_db
 @given(
-    used=st.lists(
-        st.tuples(st.integers(0, 10**9), st.integers(0, 10**12)), min_size=1, max_size=4
-    )
+    used=st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**12)), min_size=1, max_size=4)
 )
 def test_the_database_rounds_as_the_code_does(used: list[tuple[int, int]]) -> None:
     total = sum(tokens * price for tokens, price in used)

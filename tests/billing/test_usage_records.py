@@ -54,7 +54,10 @@ def test_a_month_with_a_partition_goes_there_and_any_other_to_the_default() -> N
     tasks.make_partitions()
     now = datetime.now(UTC)
     assert partition_of(record_at(now).pk) == f"billing_usagerecord_{now:%Y_%m}"
-    assert partition_of(record_at(datetime(2019, 5, 1, tzinfo=UTC)).pk) == "billing_usagerecord_default"
+    assert (
+        partition_of(record_at(datetime(2019, 5, 1, tzinfo=UTC)).pk)
+        == "billing_usagerecord_default"
+    )
 
 
 def test_making_partitions_again_makes_none() -> None:

@@ -16,7 +16,10 @@ from tests.chat.serving import POOL_SIZE, Browser, Server, serving, text_of
 from tests.factories.llm import route_to
 from tests.fake_provider import BREAK, FakeProvider, Gate
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("connections_returned")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("connections_returned"),
+]
 
 
 @pytest.fixture

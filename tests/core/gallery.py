@@ -44,7 +44,7 @@ urlpatterns = [
             )
         ),
     ),
-    path("documents/", include(([path("", _nothing, name="document-list")], "documents"))),
+    path("documents/", include(([path("", _nothing, name="list")], "documents"))),
     path("account/", include(([path("", _nothing, name="profile")], "accounts"))),
     path("admin/", include(([path("", _nothing, name="index")], "admin"))),
     path("login/", _nothing, name="account_login"),

@@ -1,6 +1,7 @@
 """The one door: every call is reserved and settled to the token, whatever becomes of it."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection, connections
+from django.db import connections, transaction
 
 from apps.billing.models import Meter, Outcome, Purpose, Reservation, UsageRecord
 from apps.billing.types import CallContext
@@ -16,16 +17,15 @@ from apps.llm import metering, services, tokens
 from apps.llm.errors import (
     CallRepeatedError,
     ContextTooLongError,
-    NoModelError,
     OverloadedError,
     PermanentError,
     RetryableError,
 )
 from apps.llm.models import Route
 from apps.llm.types import ChatMessage, Choice, Finished, Token
-from tests.fake_provider import BREAK, HANG, FakeProvider, Gate, vector_of
 from tests.factories.billing import PriceFactory, call_context
-from tests.factories.llm import LLMModelFactory, ProviderFactory, RouteFactory, route_to
+from tests.factories.llm import route_to
+from tests.fake_provider import BREAK, HANG, FakeProvider, Gate, vector_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,9 +88,9 @@ class TestStream:
             await heard(stream, [])
 
     async def test_the_request_carries_key_cap_and_the_call_s_name(
-        self, fake_provider: FakeProvider, choice: Choice
+        self, fake_provider: FakeProvider, choice: Choice, call: CallContext
     ) -> None:
-        call = call_context(attempt=2)
+        call = replace(call, attempt=2)
         async for _event in services.stream(
             choice=choice, messages=MESSAGES, context=call, max_output_tokens=9, temperature=0
         ):
@@ -133,7 +133,10 @@ class TestStream:
         async with aclosing(ask(choice, call)) as stream:
             await anext(stream)
             held = await asyncio.gather(
-                *(metering.in_thread(_has_open_connection) for _ in range(metering.DATABASE_THREADS))
+                *(
+                    metering.in_thread(_has_open_connection)
+                    for _ in range(metering.DATABASE_THREADS)
+                )
             )
             assert not any(held)
             gate.open()
@@ -150,11 +153,15 @@ class TestStopping:
     ) -> None:
         gate = Gate()
         fake_provider.will_answer("Twenty", " days", gate)
-        texts: list[str] = []
-        listening = asyncio.create_task(heard(ask(choice, call), texts))
-        await gate.reached()
-        while len(texts) < 2:
-            await asyncio.sleep(0)
+        has_both = asyncio.Event()
+
+        async def listen() -> None:
+            async for event in ask(choice, call):
+                if event == Token(" days"):
+                    has_both.set()
+
+        listening = asyncio.create_task(listen())
+        await has_both.wait()
         listening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await listening
@@ -190,12 +197,23 @@ class TestStopping:
     async def test_cancelled_while_reserving_nothing_is_charged_or_left_open(
         self, fake_provider: FakeProvider, choice: Choice, call: CallContext
     ) -> None:
+        is_locked, is_cancelled = threading.Event(), threading.Event()
+
+        def hold_reservations() -> None:
+            with transaction.atomic(), connections["default"].cursor() as cursor:
+                cursor.execute("LOCK TABLE billing_reservation IN EXCLUSIVE MODE")
+                is_locked.set()
+                is_cancelled.wait()
+
+        holding = asyncio.create_task(metering.in_thread(hold_reservations))
+        await asyncio.to_thread(is_locked.wait)
         listening = asyncio.create_task(heard(ask(choice, call), []))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # its first step: as far as the reservation
         listening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await listening
+        is_cancelled.set()
+        await holding
         record = await the_record()
         assert (record.outcome, record.input_tokens) == (Outcome.CANCELLED, 0)
         assert not fake_provider.requests
@@ -376,44 +394,3 @@ class TestEmbed:
     ) -> None:
         embeddings = await services.aembed(texts=["a"], context=call)
         assert embeddings.vectors.shape == (1, 8)
-
-
-class TestChoose:
-    def test_the_lowest_priority_that_is_on_wins(self) -> None:
-        first, second = RouteFactory(priority=1), RouteFactory(priority=2)
-        assert services.choose(Route.Use.ANSWER).model_code == first.llm_model.code
-        assert services.choose(Route.Use.ANSWER).reason == "Default route for answers"
-        first.llm_model.provider.is_enabled = False
-        first.llm_model.provider.save(update_fields=["is_enabled"])
-        chosen = services.choose(Route.Use.ANSWER)
-        assert chosen.model_code == second.llm_model.code
-        assert "off" in chosen.reason
-
-    @pytest.mark.parametrize(
-        "make_off",
-        [
-            lambda: RouteFactory(is_enabled=False),
-            lambda: RouteFactory(llm_model=LLMModelFactory(is_enabled=False)),
-            lambda: RouteFactory(
-                llm_model=LLMModelFactory(provider=ProviderFactory(is_enabled=False))
-            ),
-        ],
-    )
-    def test_what_is_off_is_not_used(self, make_off: Any) -> None:
-        make_off()
-        with pytest.raises(NoModelError, match="Answers"):
-            services.choose(Route.Use.ANSWER)
-
-    def test_a_choice_shows_no_secret(self) -> None:
-        RouteFactory()
-        assert "sk-secret" not in repr(services.choose(Route.Use.ANSWER))
-
-
-def test_the_secret_is_encrypted_at_rest() -> None:
-    provider = ProviderFactory(secret="sk-very-secret")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT row_to_json(llm_provider)::text FROM llm_provider")
-        [row] = cursor.fetchone()
-    assert "sk-very-secret" not in row
-    provider.refresh_from_db()
-    assert provider.secret == "sk-very-secret"

@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from project.supervisor.data_folder import UNPRIVILEGED_ID, DataFolder, InstanceLock
-from project.supervisor.orphans import identity
 from tests.conftest import free_port, outside_environment
+from tests.project.processes import MANAGE, descendants, living, recorded_child
 
 SCRIPT = Path(__file__).with_name("supervised.py")
-MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 
 
 class Supervised:
@@ -52,8 +51,7 @@ class Supervised:
 
     def child(self, name: str) -> int | None:
         """Return the process id of a child, or None between its death and its next start."""
-        records = json.loads((self.folder / "run" / "children.json").read_text())
-        return next((record["pid"] for record in records if record["name"] == name), None)
+        return recorded_child(self.folder, name)
 
     def stop(self) -> int:
         """Ask it to stop, and return its exit code when it has."""
@@ -70,23 +68,6 @@ def _as_user(user_id: int | None) -> list[str]:
         *("setpriv", f"--reuid={user_id}", f"--regid={user_id}", "--clear-groups"),
         *(f"--inh-caps={capability}", f"--ambient-caps={capability}"),
     ]
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """Return the identity of every process below `pid`."""
-    listing = subprocess.run(
-        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
-    )
-    parents = [[int(number) for number in line.split()] for line in listing.stdout.splitlines()]
-    found, previous = {pid}, 0
-    while len(found) != previous:
-        previous = len(found)
-        found |= {child for child, parent in parents if parent in found}
-    return {child: known for child in found - {pid} if (known := identity(child))}
-
-
-def living(processes: dict[int, str]) -> dict[int, str]:
-    return {pid: known for pid, known in processes.items() if identity(pid) == known}
 
 
 @pytest.fixture

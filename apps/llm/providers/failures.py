@@ -20,7 +20,9 @@ OVERLOADED_STATUSES = frozenset({429, 503, 529})
 RETRYABLE_STATUSES = frozenset({408, 409, 425})
 CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 # For endpoints that give no code of their own: vLLM, Ollama, gateways.
-CONTEXT_WORDS = re.compile(r"(maximum|available) context|context (length|window|size)|prompt is too long", re.IGNORECASE)
+CONTEXT_WORDS = re.compile(
+    r"(maximum|available) context|context (length|window|size)|prompt is too long", re.IGNORECASE
+)
 # OpenAI answers 429 for this too, but waiting does not help.
 OUT_OF_MONEY = "insufficient_quota"
 MESSAGE_LIMIT = 500
@@ -32,7 +34,9 @@ def as_provider_error(error: Exception, *, is_streaming: bool) -> ProviderError:
     if isinstance(error, openai.APIStatusError):
         return _of_status(error, message)
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
-        is_connecting = isinstance(error.__cause__ or error, httpx2.ConnectTimeout | httpx2.PoolTimeout)
+        is_connecting = isinstance(
+            error.__cause__ or error, httpx2.ConnectTimeout | httpx2.PoolTimeout
+        )
         return RetryableError(message, is_used=not is_connecting)
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
         return RetryableError(message, is_used=is_streaming or not _is_unreached(error))
@@ -51,7 +55,10 @@ def _of_status(error: openai.APIStatusError, message: str) -> ProviderError:
     if error.status_code in OVERLOADED_STATUSES:
         wait = _retry_after_seconds(error.response.headers.get("retry-after"))
         return OverloadedError(message, retry_after_seconds=wait)
-    if error.status_code in RETRYABLE_STATUSES or error.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
+    if (
+        error.status_code in RETRYABLE_STATUSES
+        or error.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR
+    ):
         return RetryableError(message)
     return _of_body(error, message, is_used=False)
 

@@ -5,7 +5,7 @@ The SDK takes most of a second to import, so this module is imported by `apps.ll
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -52,8 +52,13 @@ class Vectors:
 
 
 async def stream_chat(
-    choice: Choice, messages: Sequence[ChatMessage], *, call_name: str, max_output_tokens: int, temperature: float | None
-) -> AsyncIterator[Chunk]:
+    choice: Choice,
+    messages: Sequence[ChatMessage],
+    *,
+    call_name: str,
+    max_output_tokens: int,
+    temperature: float | None,
+) -> AsyncGenerator[Chunk, None]:
     """Ask for an answer and yield it as it comes; closing the iterator closes the connection at once.
 
     Raises:
@@ -62,7 +67,10 @@ async def stream_chat(
     request = _chat_request(choice, messages, max_output_tokens, temperature)
     with _as_provider_errors(is_streaming=False):
         stream = await _client(choice).chat.completions.create(
-            **request, stream=True, stream_options={"include_usage": True}, extra_headers=_headers(call_name)
+            **request,
+            stream=True,
+            stream_options={"include_usage": True},
+            extra_headers=_headers(call_name),
         )
     finish_reason, usage = "", None
     async with stream:
@@ -79,7 +87,12 @@ async def stream_chat(
 
 
 async def complete_chat(
-    choice: Choice, messages: Sequence[ChatMessage], *, call_name: str, max_output_tokens: int, temperature: float | None
+    choice: Choice,
+    messages: Sequence[ChatMessage],
+    *,
+    call_name: str,
+    max_output_tokens: int,
+    temperature: float | None,
 ) -> Chunk:
     """Ask for an answer and return it whole.
 
@@ -127,7 +140,12 @@ async def close_clients() -> None:
 
 def _client(choice: Choice) -> openai.AsyncOpenAI:
     """Return the running loop's client for this address, key and timeouts: its connections are kept alive."""
-    key = (choice.base_url, choice.secret, choice.connect_timeout_seconds, choice.read_timeout_seconds)
+    key = (
+        choice.base_url,
+        choice.secret,
+        choice.connect_timeout_seconds,
+        choice.read_timeout_seconds,
+    )
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
     if key not in clients:
         if len(clients) >= MAX_CLIENTS_PER_LOOP:
@@ -155,7 +173,10 @@ def _make_client(choice: Choice) -> openai.AsyncOpenAI:
 
 
 def _chat_request(
-    choice: Choice, messages: Sequence[ChatMessage], max_output_tokens: int, temperature: float | None
+    choice: Choice,
+    messages: Sequence[ChatMessage],
+    max_output_tokens: int,
+    temperature: float | None,
 ) -> dict[str, Any]:
     host = urlsplit(choice.base_url).hostname or ""
     cap = "max_completion_tokens" if host.endswith(NEW_CAP_HOSTS) else "max_tokens"

@@ -48,12 +48,20 @@ def draw_schematic(pdf: FPDF, x: float, y: float, width: float) -> None:
     box_width, box_height = width * 0.18, 12.0
     pdf.set_line_width(0.5)
     pdf.set_draw_color(*HOT)
-    pdf.polyline([(x + width * 0.09, y + 24), (x + width * 0.09, y + 10), (x + width * 0.28, y + 10)])
-    pdf.polyline([(x + width * 0.46, y + 10), (x + width * 0.65, y + 10), (x + width * 0.65, y + 24)])
+    pdf.polyline(
+        [(x + width * 0.09, y + 24), (x + width * 0.09, y + 10), (x + width * 0.28, y + 10)]
+    )
+    pdf.polyline(
+        [(x + width * 0.46, y + 10), (x + width * 0.65, y + 10), (x + width * 0.65, y + 24)]
+    )
     pdf.line(x + width * 0.74, y + 27, x + width * 0.82, y + 27)
     pdf.set_draw_color(*COLD)
-    pdf.polyline([(x + width * 0.65, y + 36), (x + width * 0.65, y + 52), (x + width * 0.46, y + 52)])
-    pdf.polyline([(x + width * 0.28, y + 52), (x + width * 0.09, y + 52), (x + width * 0.09, y + 36)])
+    pdf.polyline(
+        [(x + width * 0.65, y + 36), (x + width * 0.65, y + 52), (x + width * 0.46, y + 52)]
+    )
+    pdf.polyline(
+        [(x + width * 0.28, y + 52), (x + width * 0.09, y + 52), (x + width * 0.09, y + 36)]
+    )
     pdf.line(x + width * 0.74, y + 33, x + width * 0.82, y + 33)
     pdf.set_draw_color(*PINE)
     pdf.set_fill_color(*PALE)

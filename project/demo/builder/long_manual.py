@@ -1,17 +1,21 @@
 """Writes a PDF of any length for tests and measures: no two sentences are alike, one fact is hidden."""
 
+import textwrap
 from pathlib import Path
 
-from project.demo.builder.markup import Block, Kind
-from project.demo.builder.pdf_writer import CompanyPdf, draw_block
+from fpdf.enums import XPos, YPos
+
+from project.demo.builder.pdf_writer import CompanyPdf
 
 NEEDLE_PAGE = 87
 NEEDLE_SENTENCE = (
-    "The emergency release lever of the north pump house is painted violet and hangs behind panel 7C."
+    "The emergency release lever of the north pump house is painted violet "
+    "and hangs behind panel 7C."
 )
 NEEDLE_QUESTION = "What colour is the emergency release lever of the north pump house?"
 SENTENCES_IN_A_PARAGRAPH = 4
 PARAGRAPHS_ON_A_PAGE = 5
+LINE_LENGTH = 92
 
 PARTS = (
     "The circulation pump", "The inlet valve", "The pressure sensor", "The heat exchanger",
@@ -43,23 +47,30 @@ def write_long_manual(path: Path, pages: int = 120) -> None:
     pdf = CompanyPdf(title="Waterworks operating manual", is_manual=False)
     for page in range(1, pages + 1):
         pdf.add_page()
-        for block in _page_blocks(page):
-            draw_block(pdf, block)
+        pdf.style(size=13)
+        _write_line(pdf, f"Procedure {page}")
+        pdf.style(size=pdf.body_size)
+        for paragraph in _paragraphs(page):
+            # Wrapped here: fpdf2's own line breaking takes ten times as long.
+            for line in textwrap.wrap(paragraph, LINE_LENGTH):
+                _write_line(pdf, line)
+            pdf.ln(3)
     pdf.output(str(path))
 
 
-def _page_blocks(page: int) -> list[Block]:
-    paragraphs = [
-        " ".join(
-            _sentence((page * PARAGRAPHS_ON_A_PAGE + paragraph) * SENTENCES_IN_A_PARAGRAPH + index)
-            for index in range(SENTENCES_IN_A_PARAGRAPH)
-        )
-        for paragraph in range(PARAGRAPHS_ON_A_PAGE)
+def _write_line(pdf: CompanyPdf, text: str) -> None:
+    pdf.cell(0, pdf.line_height, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+
+def _paragraphs(page: int) -> list[str]:
+    first = page * PARAGRAPHS_ON_A_PAGE * SENTENCES_IN_A_PARAGRAPH
+    sentences = [
+        _sentence(first + index) for index in range(PARAGRAPHS_ON_A_PAGE * SENTENCES_IN_A_PARAGRAPH)
     ]
     if page == NEEDLE_PAGE:
-        paragraphs.insert(2, NEEDLE_SENTENCE)
-    heading = Block(Kind.CHAPTER, text=f"Procedure {page}")
-    return [heading, *(Block(Kind.PARAGRAPH, text=text) for text in paragraphs)]
+        sentences.insert(9, NEEDLE_SENTENCE)
+    size = SENTENCES_IN_A_PARAGRAPH
+    return [" ".join(sentences[at : at + size]) for at in range(0, len(sentences), size)]
 
 
 def _sentence(number: int) -> str:

@@ -15,7 +15,7 @@ from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 from pptx import Presentation
-from pptx.dml.color import RGBColor as SlideColour
+from pptx.enum.dml import MSO_THEME_COLOR
 from pptx.slide import Slide
 from pptx.util import Inches
 from pptx.util import Pt as SlidePt
@@ -104,13 +104,13 @@ def _add_runs(paragraph: Paragraph, text: str) -> None:
 
 
 def _fill_slide(slide: Slide, *, title: str, lines: tuple[str, ...]) -> None:
-    heading = slide.shapes.title
+    heading = slide.placeholders[0]
     heading.left, heading.top = Inches(0.8), Inches(0.6)
     heading.width, heading.height = Inches(11.7), Inches(1.2)
     heading.text_frame.text = title
     run = heading.text_frame.paragraphs[0].runs[0]
     run.font.size, run.font.bold = SlidePt(36), True
-    run.font.color.rgb = SlideColour(*PINE)
+    run.font.color.theme_color = MSO_THEME_COLOR.TEXT_2
     box = slide.shapes.add_textbox(Inches(0.9), Inches(2.1), Inches(11.5), Inches(4.6))
     box.text_frame.word_wrap = True
     for index, line in enumerate(lines):

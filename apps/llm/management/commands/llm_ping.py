@@ -17,7 +17,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("provider", nargs="?", help="code of the one provider to check")
-        parser.add_argument("--department", help="code of the department that pays; the first by code if left out")
+        parser.add_argument(
+            "--department", help="code of the department that pays; the first by code if left out"
+        )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,7 +35,9 @@ class Command(BaseCommand):
                 self.stdout.write(_line(result))
         failed_count = sum(not result.is_ok for result in results)
         if failed_count:
-            raise CommandError(_("Models that did not answer: %(count)d.") % {"count": failed_count})
+            raise CommandError(
+                _("Models that did not answer: %(count)d.") % {"count": failed_count}
+            )
 
 
 def _payer(code: str | None) -> Department:
@@ -49,13 +53,11 @@ def _line(result: PingResult) -> str:
     if not result.is_ok:
         return f"{name:<48} {result.error_code}: {result.error}"
     first = "-" if result.first_token_ms is None else f"{result.first_token_ms:.0f} ms"
-    return (
-        f"{name:<48} {result.latency_ms:>6.0f} ms  "
-        + _("first token %(first)s  in %(input)d  out %(output)d  %(cost)s")
-        % {
-            "first": first,
-            "input": result.input_tokens,
-            "output": result.output_tokens,
-            "cost": format_nanos(result.amount_nanos),
-        }
-    )
+    return f"{name:<48} {result.latency_ms:>6.0f} ms  " + _(
+        "first token %(first)s  in %(input)d  out %(output)d  %(cost)s"
+    ) % {
+        "first": first,
+        "input": result.input_tokens,
+        "output": result.output_tokens,
+        "cost": format_nanos(result.amount_nanos),
+    }

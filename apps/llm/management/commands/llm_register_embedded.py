@@ -12,8 +12,12 @@ class Command(BaseCommand):
     help = "Make the embedded models' providers, or update their addresses; the key comes from EMBEDDED_API_KEY."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--chat-url", required=True, help="base URL of the chat server, up to /v1")
-        parser.add_argument("--embedding-url", required=True, help="base URL of the embedder, up to /v1")
+        parser.add_argument(
+            "--chat-url", required=True, help="base URL of the chat server, up to /v1"
+        )
+        parser.add_argument(
+            "--embedding-url", required=True, help="base URL of the embedder, up to /v1"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Not an argument: the machine's other users can read those.
