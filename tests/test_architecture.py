@@ -17,8 +17,16 @@ LAYERS = [
     "chat",
     "observability",
 ]
-# Rows only reached through the page of their owner, by an inline or not at all.
-WITHOUT_ADMIN: dict[str, str] = {}
+_TEXT = "the text of documents is for those who may read them"
+_WORKING = "rows of the index, by the million and without meaning to a person"
+WITHOUT_ADMIN = {
+    "Page": _TEXT,
+    "Passage": _TEXT,
+    "PassageEmbedding": _WORKING,
+    "EmbeddingClaim": _WORKING,
+    "Term": _WORKING,
+    "Posting": _WORKING,
+}
 
 OURS = [model for model in apps.get_models() if model.__module__.startswith("apps.")]
 

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.money import format_nanos
-from apps.documents.models import Document, DocumentVersion, IngestRun, Passage
+from apps.documents.models import Document, DocumentVersion, EvaluationRun, IngestRun, Passage
 
 
 @admin.register(Document)
@@ -76,3 +76,19 @@ class IngestRunAdmin(ReadOnlyAdmin):
     @admin.display(description=_("Cost"), ordering="cost_nanos")
     def cost(self, run: IngestRun) -> str:
         return format_nanos(run.cost_nanos)
+
+
+@admin.register(EvaluationRun)
+class EvaluationRunAdmin(ReadOnlyAdmin):
+    """How well search found what judges found relevant; the latest first."""
+
+    list_display = (
+        "collection",
+        "created_at",
+        "embedding_model",
+        "passage_count",
+        "question_count",
+    )
+    list_filter = ("collection",)
+    search_fields = ("collection", "embedding_model")
+    ordering = ("-created_at",)

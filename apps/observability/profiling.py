@@ -21,8 +21,10 @@ def should_profile(request: HttpRequest) -> bool:
     """
     if request.path.startswith(SILK_PREFIX):
         return True
+    if request.path.startswith(NEVER_PREFIXES):
+        return False
     ratio = live.number("observability.profiling_ratio")
-    if ratio <= 0 or request.path.startswith(NEVER_PREFIXES) or random.random() >= ratio:  # noqa: S311 - sampling
+    if ratio <= 0 or random.random() >= ratio:  # noqa: S311 - sampling
         return False
     try:
         return not iscoroutinefunction(resolve(request.path_info).func)
@@ -59,6 +61,6 @@ class StaffProfilingMiddleware:
 
     async def _picks(self, request: HttpRequest) -> bool:
         """Decide without a thread hop while the live snapshot is fresh: most requests pay nothing."""
-        if live.is_fresh():
+        if live.is_fresh() or request.path.startswith(NEVER_PREFIXES):
             return should_profile(request)
         return await sync_to_async(should_profile)(request)

@@ -45,8 +45,9 @@ def test_a_deactivated_person_cannot_sign_in_and_loses_the_session(
     client.force_login(owner)
     User.objects.filter(pk=owner.pk).update(is_active=False)
     assert client.get(reverse("accounts:profile")).status_code == 302
-    sign_in(client, owner.email)
-    assert "_auth_user_id" not in client.session
+    fresh = Client()
+    sign_in(fresh, owner.email)
+    assert "_auth_user_id" not in fresh.session
 
 
 def test_a_forgotten_password_is_reset_by_mail(client: Client, owner: User) -> None:

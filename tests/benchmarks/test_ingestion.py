@@ -66,6 +66,6 @@ def test_a_long_document_opens(owner: User, capsys: pytest.CaptureFixture[str]) 
     elapsed_ms = (time.perf_counter() - started) * 1000
     assert answer.status_code == 200
     with capsys.disabled():
-        print(
+        print(  # noqa: T201 - a benchmark reports
             f"\n500 pages, opened at a passage in {elapsed_ms:.0f} ms, {len(answer.content)} bytes"
         )

@@ -62,7 +62,9 @@ def test_a_document_cannot_close_its_quotation() -> None:
     assert "x page=9" in prompt
 
 
-def test_a_weak_model_gets_sentences_and_the_question_only() -> None:
-    system, user = with_sentences(question="How many days?", sources=[SOURCE])
-    assert len(system.content.split()) < 20
-    assert user.content == "Facts:\n- 28 days of leave.\n\nQuestion: How many days?"
+def test_a_weak_model_gets_examples_sentences_and_the_question_only() -> None:
+    prompt = with_sentences(question="How many days?", sources=[SOURCE])
+    assert prompt[-1].content == "Text: 28 days of leave.\nQuestion: How many days?"
+    other = with_sentences(question="Why?", sources=[SOURCE])
+    assert prompt[:-1] == other[:-1]
+    assert sum(len(message.content.split()) for message in prompt[:-1]) < 80
