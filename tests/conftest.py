@@ -60,6 +60,11 @@ def pytest_configure() -> None:
     sys.addaudithook(_loopback_only)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests with a browser last: its fixtures leave an event loop in which no async test can begin."""
+    items.sort(key=lambda item: bool({"page", "browser"} & {*getattr(item, "fixturenames", ())}))
+
+
 def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.connect":
         address = arguments[1]

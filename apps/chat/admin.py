@@ -84,5 +84,6 @@ class FeedbackAdmin(ReadOnlyAdmin):
 
     list_display = ("message", "is_positive", "reason", "comment", "created_at")
     list_filter = ("is_positive", "reason")
+    search_fields = ("=message__id", "comment")
     ordering = ("-created_at",)
     list_select_related = ("message",)

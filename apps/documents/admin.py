@@ -92,3 +92,64 @@ class EvaluationRunAdmin(ReadOnlyAdmin):
     list_filter = ("collection",)
     search_fields = ("collection", "embedding_model")
     ordering = ("-created_at",)
+
+
+@admin.register(Term)
+class TermAdmin(ReadOnlyAdmin):
+    """The words of all documents together, and in how many passages each is: what search weighs them by."""
+
+    list_display = ("lexeme", "passage_count")
+    search_fields = ("lexeme",)
+    ordering = ("-passage_count",)
+
+
+@admin.register(EvaluationRun)
+class EvaluationRunAdmin(ReadOnlyAdmin):
+    """What search measured on judged collections, the last first (`manage.py documents_evaluate`)."""
+
+    list_display = (
+        "collection",
+        "created_at",
+        "ndcg_at_10",
+        "recall_at_10",
+        "recall_at_100",
+        "average_precision",
+        "text",
+        "vectors",
+        "p95_ms",
+    )
+    list_filter = ("collection",)
+    search_fields = ("collection", "embedding_model")
+    ordering = ("-created_at",)
+
+    @admin.display(description=_("nDCG@10"))
+    def ndcg_at_10(self, run: EvaluationRun) -> str:
+        return _figure(run, "shipped", "ndcg_at_10")
+
+    @admin.display(description=_("Recall@10"))
+    def recall_at_10(self, run: EvaluationRun) -> str:
+        return _figure(run, "shipped", "recall_at_10")
+
+    @admin.display(description=_("Recall@100"))
+    def recall_at_100(self, run: EvaluationRun) -> str:
+        return _figure(run, "shipped", "recall_at_100")
+
+    @admin.display(description=_("MAP"))
+    def average_precision(self, run: EvaluationRun) -> str:
+        return _figure(run, "shipped", "average_precision")
+
+    @admin.display(description=_("nDCG@10, words only"))
+    def text(self, run: EvaluationRun) -> str:
+        return _figure(run, "text", "ndcg_at_10")
+
+    @admin.display(description=_("nDCG@10, vectors only"))
+    def vectors(self, run: EvaluationRun) -> str:
+        return _figure(run, "vectors", "ndcg_at_10")
+
+    @admin.display(description=_("p95, ms"))
+    def p95_ms(self, run: EvaluationRun) -> str:
+        return f"{run.figures['shipped']['p95_ms']:.0f}"
+
+
+def _figure(run: EvaluationRun, arm: str, measure: str) -> str:
+    return f"{run.figures[arm][measure]:.3f}"

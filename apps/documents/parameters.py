@@ -74,7 +74,7 @@ register(
     ),
     Parameter(
         name="documents.retrieval_exact_scan_passages",
-        default=5_000,
+        default=10_000,
         minimum=0,
         maximum=100_000,
         unit=_("passages"),

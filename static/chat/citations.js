@@ -4,6 +4,7 @@ import { chat, messages, part, reason, text, url } from "./page.js";
 
 const WAIT_MS = 150;
 const GAP_PX = 6;
+const AROUND_CHARACTERS = 600; // of text the server sends before and after a passage; less means that it is all there is
 const beside = chat.querySelector("[data-beside]");
 const heading = beside.querySelector("h2");
 const body = beside.querySelector("[data-beside-body]");
@@ -118,11 +119,16 @@ function fillBeside(found) {
   }
   const content = part("citation");
   content.querySelector("[data-where]").textContent = text("page", found.page_number);
-  content.querySelector("[data-before]").textContent = found.before ?? "";
+  content.querySelector("[data-before]").textContent = whole(found.before, /^\S*\s/, "… ");
   content.querySelector("[data-text]").textContent = found.text;
-  content.querySelector("[data-after]").textContent = found.after ?? "";
+  content.querySelector("[data-after]").textContent = whole(found.after, /\s\S*$/, " …");
   content.querySelector("[data-open]").href = found.url;
   body.replaceChildren(content);
+}
+
+// The text around may begin or end within a word.
+function whole(words, cut, sign) {
+  return words.length < AROUND_CHARACTERS ? words : words.replace(cut, sign);
 }
 
 function close() {

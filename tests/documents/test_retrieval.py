@@ -1,6 +1,7 @@
 """Search finds by words and by meaning what the person may read, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from uuid import UUID
 
 import numpy as np
@@ -20,7 +21,7 @@ from apps.llm.models import Route
 from apps.llm.types import Choice
 from tests.factories.billing import call_context
 from tests.factories.documents import served, served_version
-from tests.factories.llm import RouteFactory, route_to
+from tests.factories.llm import route_to
 from tests.fake_provider import FakeProvider
 
 pytestmark = pytest.mark.django_db
@@ -219,7 +220,8 @@ def test_a_spent_budget_still_finds_by_the_rarest_word(owner: User) -> None:
     tight = Ranking(20, 5, 0, 0.0, 0, 0.0)
     found = find(owner, "pump compressor", ranking=tight)
     assert names(found)[0] == "compressor"
-    assert len(found) == 5  # one posting of the rare word, four of the common one, one passage twice
+    # One posting of the rare word and four of the common one, one of which is the same passage's.
+    assert len(found) == 4
 
 
 def test_indexing_again_changes_nothing(owner: User) -> None:
@@ -243,6 +245,7 @@ def test_a_deleted_document_leaves_no_posting_and_no_count(owner: User) -> None:
     assert not Posting.objects.exclude(passage__in=Passage.objects.all()).exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_search_embeds_the_question_at_the_askers_cost(
     owner: User, department: Department, fake_provider: FakeProvider
 ) -> None:
@@ -267,7 +270,7 @@ def test_search_embeds_the_question_at_the_askers_cost(
 
 
 def test_a_search_takes_one_statement_of_the_database(
-    owner: User, django_assert_num_queries: object
+    owner: User, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
 ) -> None:
     served(owner, "Annual leave is 28 days.")
     with django_assert_num_queries(2):  # the asker's audiences, the search
@@ -276,11 +279,10 @@ def test_a_search_takes_one_statement_of_the_database(
 
 def index_for(llm_model_id: UUID) -> None:
     """Make the vector index of a model with eight dimensions."""
-    route = RouteFactory(use=Route.Use.EMBEDDING)
     vectors.ensure_index(
         Choice(
             llm_model_id=llm_model_id,
-            provider_code=route.llm_model.provider.code,
+            provider_code="",
             provider_name="",
             base_url="",
             secret="",

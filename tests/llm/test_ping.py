@@ -6,7 +6,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.billing.models import Purpose, UsageRecord
+from apps.llm import background, services
 from apps.llm.models import Route
+from apps.llm.ping import ping
+from apps.llm.registration import register_embedded
+from tests.conftest import EmbeddedModels
 from tests.factories.accounts import DepartmentFactory
 from tests.factories.llm import route_to
 from tests.fake_provider import FakeProvider
@@ -53,3 +57,19 @@ def test_a_model_that_fails_fails_the_command_and_the_others_are_still_called(
 def test_nothing_to_call_or_nobody_to_pay_is_an_error(arguments: list[str]) -> None:
     with pytest.raises(CommandError):
         call_command("llm_ping", *arguments)
+
+
+def test_the_embedded_models_answer_through_the_same_door(
+    embedded_models: EmbeddedModels,
+) -> None:
+    department = DepartmentFactory()
+    register_embedded(
+        chat_url=embedded_models.chat_url,
+        embedding_url=embedded_models.embedding_url,
+        key=embedded_models.api_key,
+    )
+    results = ping(provider_code=None, department_id=department.pk)
+    assert [result.error for result in results] == ["", ""]
+    assert all(result.amount_nanos > 0 for result in results)
+    assert not UsageRecord.objects.filter(is_estimated=True).exists()
+    background.run(services.close())
