@@ -163,6 +163,15 @@ def browser_type_launch_args() -> dict[str, Any]:
     }
 
 
+@pytest.fixture(autouse=True)
+def _steady_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the live parameters once a test, so that a second's end adds no query in the middle of a count."""
+    from apps.tuning import live
+
+    monkeypatch.setattr(live, "MAX_AGE_SECONDS", float("inf"))
+    live.forget()
+
+
 @pytest.fixture
 def department(db: None) -> "Department":
     """The department of `owner` and `colleague`."""

@@ -24,7 +24,6 @@ WITHOUT_ADMIN = {
     "Passage": _TEXT,
     "PassageEmbedding": _WORKING,
     "EmbeddingClaim": _WORKING,
-    "Term": _WORKING,
     "Posting": _WORKING,
 }
 

@@ -66,7 +66,7 @@ class UserAdmin(BaseAdmin):
     search_fields = ("email", "full_name")
     ordering = ("email",)
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         password = form.cleaned_data.get("new_password")
         if password:
             obj.set_password(password)

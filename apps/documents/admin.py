@@ -80,31 +80,6 @@ class IngestRunAdmin(ReadOnlyAdmin):
 
 @admin.register(EvaluationRun)
 class EvaluationRunAdmin(ReadOnlyAdmin):
-    """How well search found what judges found relevant; the latest first."""
-
-    list_display = (
-        "collection",
-        "created_at",
-        "embedding_model",
-        "passage_count",
-        "question_count",
-    )
-    list_filter = ("collection",)
-    search_fields = ("collection", "embedding_model")
-    ordering = ("-created_at",)
-
-
-@admin.register(Term)
-class TermAdmin(ReadOnlyAdmin):
-    """The words of all documents together, and in how many passages each is: what search weighs them by."""
-
-    list_display = ("lexeme", "passage_count")
-    search_fields = ("lexeme",)
-    ordering = ("-passage_count",)
-
-
-@admin.register(EvaluationRun)
-class EvaluationRunAdmin(ReadOnlyAdmin):
     """What search measured on judged collections, the last first (`manage.py documents_evaluate`)."""
 
     list_display = (

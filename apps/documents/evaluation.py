@@ -36,7 +36,7 @@ Scores = dict[str, NDArray[np.float64]]
 _SHADOWED: Final = (Document, DocumentVersion, Passage, PassageEmbedding, Term, Posting)
 _AUDIENCE: Final = 1
 _ROWS_A_STATEMENT: Final = 500
-ARMS: Final = (TEXT, VECTORS, FUSION, SHIPPED) = ("text", "vectors", "fusion", "shipped")
+TEXT, VECTORS, FUSION, SHIPPED = ARMS = ("text", "vectors", "fusion", "shipped")
 
 
 def evaluate(

@@ -1,38 +1,43 @@
 // The live progress of documents: one event stream a visible tab, shown in every element with their id.
 
 const BADGES = { READY: "badge--good", READING: "badge--busy", FAILED: "badge--bad" };
+const MOST_WATCHED = 100;
+const IN_SECONDS = 90; // up to here the time left is said in seconds, up to as many minutes in minutes
 let source = null;
-let watched = new Set();
+const watched = new Set();
 let address = "";
 let onFinished = () => {};
 
 /**
- * Show the progress of these documents, beside those watched already.
- * @param {Iterable<string>} ids
- * @param {{url?: string, finished?: (id: string, status: string) => void}} [options]
+ * @param {string} url the address of the events
+ * @param {(id: string, status: string) => void} finished called once for each document that was watched to its end
  */
-export function watch(ids, { url, finished } = {}) {
-  if (url) address = url;
-  if (finished) onFinished = finished;
+export function start(url, finished) {
+  address = url;
+  onFinished = finished;
+  document.addEventListener("visibilitychange", open);
+}
+
+/** @param {Iterable<string>} ids documents to watch, beside those watched already */
+export function watch(ids) {
   const before = watched.size;
-  for (const id of ids) if (id) watched.add(id);
-  if (watched.size > before || !source) open();
+  for (const id of ids) watched.add(id);
+  if (watched.size > before) open();
 }
 
 function open() {
   source?.close();
   source = null;
   if (!watched.size || document.hidden) return;
-  source = new EventSource(`${address}?ids=${[...watched].slice(0, 100).join(",")}`);
+  const asked = [...watched].slice(0, MOST_WATCHED);
+  source = new EventSource(`${address}?ids=${asked.join(",")}`);
   source.addEventListener("status", (event) => show(JSON.parse(event.data)));
   source.addEventListener("end", () => {
-    source.close();
-    source = null;
-    if (watched.size) open();
+    // Of those that were not told of, nothing more will be: they are gone, or not ours to read any more.
+    for (const id of asked) watched.delete(id);
+    open();
   });
 }
-
-document.addEventListener("visibilitychange", open);
 
 /** @param {object} progress one status event */
 export function show(progress) {
@@ -45,14 +50,13 @@ export function show(progress) {
 }
 
 function fill(cell, progress) {
-  if (!cell) return;
   const badge = cell.querySelector("[data-badge]");
   badge.className = `badge ${BADGES[progress.status] ?? ""}`;
   badge.textContent = progress.status_label;
   const isCounting = progress.status === "READING" && progress.total > 0;
   const detail = [progress.step_label];
   if (isCounting) detail.push(text(cell.dataset.textCount, progress));
-  if (progress.eta_seconds) detail.push(text(cell.dataset.textLeft, { seconds: progress.eta_seconds }));
+  if (progress.eta_seconds) detail.push(timeLeft(cell.dataset, progress.eta_seconds));
   cell.querySelector("[data-detail]").textContent = detail.filter(Boolean).join(" · ");
   const bar = cell.querySelector("[data-bar]");
   bar.hidden = !isCounting;
@@ -63,6 +67,12 @@ function fill(cell, progress) {
   reason.hidden = !progress.reason;
   const retry = cell.querySelector("[data-retry]");
   if (retry) retry.hidden = !progress.can_retry;
+}
+
+function timeLeft(texts, seconds) {
+  if (seconds < IN_SECONDS) return text(texts.textSeconds, { n: seconds });
+  if (seconds < IN_SECONDS * 60) return text(texts.textMinutes, { n: Math.ceil(seconds / 60) });
+  return text(texts.textHours, { n: Math.ceil(seconds / 3600) });
 }
 
 function text(pattern, values) {

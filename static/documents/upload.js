@@ -1,6 +1,8 @@
 // Uploading: many files, one request each, two at a time, with the progress of the bytes.
+import { isComplete } from "./sharing.js";
 
 const AT_ONCE = 2;
+const STAY_MS = 4000;
 
 /**
  * @param {HTMLFormElement} form the upload form with its settings
@@ -10,6 +12,7 @@ export function start(form, uploaded) {
   const queue = form.querySelector("#upload-queue");
   const input = form.querySelector("#upload-files");
   const waiting = [];
+  const items = new WeakMap();
   let running = 0;
 
   const next = () => {
@@ -22,8 +25,10 @@ export function start(form, uploaded) {
     }
   };
   const add = (files) => {
+    if (!isComplete(form.querySelector("[data-sharing]"))) return;
     for (const file of files) {
       const item = newItem(form, file);
+      items.set(item.element, item);
       queue.append(item.element);
       queue.hidden = false;
       if (file.size > Number(form.dataset.maxBytes)) refuse(item, form.dataset.textTooLarge);
@@ -32,12 +37,23 @@ export function start(form, uploaded) {
     next();
   };
   input.addEventListener("change", () => {
-    add(input.files);
+    add([...input.files]);
     input.value = "";
   });
   queue.addEventListener("click", (event) => {
-    event.target.closest("[data-dismiss-upload]")?.closest("li").remove();
-    queue.hidden = !queue.childElementCount;
+    const element = event.target.closest("li");
+    if (event.target.closest("[data-dismiss-upload]")) {
+      element.remove();
+      queue.hidden = !queue.childElementCount;
+      input.focus();
+    } else if (event.target.closest("[data-retry-upload]")) {
+      reset(form, items.get(element));
+      waiting.push(items.get(element));
+      next();
+    }
+  });
+  addEventListener("beforeunload", (event) => {
+    if (running) event.preventDefault();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   dropAnywhere(add);
@@ -67,30 +83,48 @@ function post(form, item, uploaded) {
     request.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) bar.value = (100 * event.loaded) / event.total;
     });
+    request.upload.addEventListener("load", () => (state.textContent = form.dataset.textChecking));
     request.addEventListener("load", () => {
-      const answer = request.response;
-      if (request.status !== 201) {
-        refuse(item, answer?.error?.message ?? form.dataset.textLost);
+      if (request.status === 201) {
+        finish(form, item);
+        uploaded(request.response);
       } else {
-        bar.value = 100;
-        state.textContent = form.dataset.textDone;
-        uploaded(answer);
-        setTimeout(() => item.element.querySelector("[data-dismiss-upload]").click(), 4000);
+        const reason = request.response?.error?.message;
+        refuse(item, reason ?? form.dataset.textLost, { isWorthRetrying: !reason });
       }
       resolve();
     });
     request.addEventListener("error", () => {
-      refuse(item, form.dataset.textLost);
+      refuse(item, form.dataset.textLost, { isWorthRetrying: true });
       resolve();
     });
     request.send(item.body);
   });
 }
 
-function refuse(item, reason) {
+// Its row in the list goes on telling: here it need not stay.
+function finish(form, item) {
+  item.element.querySelector("progress").value = 100;
+  item.element.querySelector(".upload__state").textContent = form.dataset.textDone;
+  setTimeout(() => {
+    const queue = item.element.parentElement;
+    item.element.remove();
+    queue.hidden = !queue.childElementCount;
+  }, STAY_MS);
+}
+
+function refuse(item, reason, { isWorthRetrying = false } = {}) {
   item.element.dataset.refused = "";
   item.element.querySelector(".upload__state").textContent = reason;
+  item.element.querySelector("[data-retry-upload]").hidden = !isWorthRetrying;
   item.element.querySelector("[data-dismiss-upload]").hidden = false;
+}
+
+function reset(form, item) {
+  delete item.element.dataset.refused;
+  item.element.querySelector("progress").value = 0;
+  item.element.querySelector(".upload__state").textContent = form.dataset.textWaiting;
+  for (const button of item.element.querySelectorAll("button")) button.hidden = true;
 }
 
 // The whole page takes files; the veil is shown while some are over it.
@@ -114,6 +148,6 @@ function dropAnywhere(add) {
     event.preventDefault();
     depth = 0;
     veil.hidden = true;
-    add(event.dataTransfer.files);
+    add([...event.dataTransfer.files]);
   });
 }

@@ -96,7 +96,7 @@ def test_a_weak_model_gets_sentences_above_the_threshold(
     prepared = prepare(reply.pk)
     assert prepared is not None
     assert prepared.ask is not None
-    assert prepared.ask.messages[-1].content.startswith("Facts:\n- Annual leave is 28 days.\n")
+    assert prepared.ask.messages[-1].content.startswith("Text: Annual leave is 28 days.\n")
     [place] = prepared.basis.places
     assert (place.start_offset, place.end_offset) == (0, 24)
 
