@@ -18,7 +18,7 @@ run: $(VENV)/.base ## Start Parley with demo data; PORT=8001 another port, DEMO=
 	@exec $(BIN)/python manage.py up
 
 test: $(VENV)/.dev chromium ## Run all tests, the browser's too; ARGS="tests/chat -x" chooses
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, templates and import contracts
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ import pytest
 
 from project.supervisor.data_folder import REPOSITORY
 from tests.llm_plugin import fake_provider as fake_provider
-from tests.services_plugin import RUN_VARIABLE
+from tests.services_plugin import RUN_VARIABLE, needs_running_parley
 
 if TYPE_CHECKING:
     from apps.accounts.models import Department, User
@@ -61,8 +61,18 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests with a browser last: its fixtures leave an event loop in which no async test can begin."""
-    items.sort(key=lambda item: bool({"page", "browser"} & {*getattr(item, "fixturenames", ())}))
+    """Run the tests with a browser last: its fixtures leave an event loop in which no async test can begin.
+
+    The first of them are those on the running Parley, one long block for one worker (services_plugin.py).
+    """
+
+    def rank(item: pytest.Item) -> int:
+        fixtures = {*getattr(item, "fixturenames", ())}
+        if needs_running_parley(item.nodeid):
+            return 1
+        return 2 if {"page", "browser"} & fixtures else 0
+
+    items.sort(key=rank)
 
 
 def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
@@ -175,7 +185,7 @@ def _steady_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def department(db: None) -> "Department":
     """The department of `owner` and `colleague`."""
-    from tests.factories.accounts import DepartmentFactory  # noqa: PLC0415 - needs Django
+    from tests.factories.accounts import DepartmentFactory
 
     return DepartmentFactory(code="support", name="Support")
 
@@ -205,6 +215,6 @@ def admin_user(department: "Department") -> "User":
 
 
 def _person(name: str, **fields: Any) -> "User":
-    from tests.factories.accounts import UserFactory  # noqa: PLC0415 - needs Django
+    from tests.factories.accounts import UserFactory
 
     return UserFactory(email=f"{name}@example.org", full_name=name.capitalize(), **fields)

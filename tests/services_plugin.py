@@ -4,6 +4,7 @@ A plugin (`-p tests.services_plugin`), because the settings read the URLs before
 """
 
 import atexit
+import functools
 import json
 import os
 import shutil
@@ -12,11 +13,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from project.supervisor.console import Console
-from project.supervisor.data_folder import DataFolder
+from project.supervisor.data_folder import REPOSITORY, DataFolder
 from project.supervisor.orphans import identity
 from project.supervisor.postgres import Postgres
 from project.supervisor.supervisor import Supervisor
@@ -94,6 +97,32 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
             )
         _name_services()
     return (yield)
+
+
+@functools.cache
+def _mentions_running_parley(file: str) -> bool:
+    return "running_parley" in (REPOSITORY / file).read_text(encoding="utf-8")
+
+
+def needs_running_parley(nodeid: str) -> bool:
+    """Say whether a test's file uses the running Parley, of which one a test run is enough."""
+    return _mentions_running_parley(nodeid.partition("::")[0])
+
+
+class _Scheduling(LoadScopeScheduling):
+    """Deals out single tests in their order, but all on the running Parley to one worker.
+
+    pytest-xdist's own groups (3.8) have no effect with pytest 9.2, which took away the attribute they write to.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "running Parley" if needs_running_parley(nodeid) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Make the scheduler above; it keeps the order of the collection."""
+    config.option.loadscopereorder = False
+    return _Scheduling(config, log)
 
 
 def pytest_unconfigure() -> None:

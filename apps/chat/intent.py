@@ -58,14 +58,14 @@ _PHRASES: tuple[tuple[SmallTalk, str], ...] = (
         (
             r"(?:many |no )?thank(?:s| you| u)(?: (?:so|very) much| a (?:lot|million|bunch)| again| for (?:your|the|all your)"
             r"(?: quick)? (?:help|answer|time|reply|assistance)| for that| for (?:helping|answering)(?: me)?)*"
-            r"|thx|ty|cheers|much appreciated|(?:i )?(?:really )?appreciate (?:it|that|your help)|ta"
+            r"|(?:that|this|it)(?: has)? (?:really )?helped(?: me)?(?: a lot)?|thx|ty|cheers|much appreciated|(?:i )?(?:really )?appreciate (?:it|that|your help)|ta"
         ),
     ),
     (
         SmallTalk.GREETING,
         (
             r"hi+|hello+|hey+|hiya|howdy|greetings|yo|good (?:morning|afternoon|evening|day)|morning|evening|afternoon"
-            r"|g'?day|welcome back|anyone there|(?:is )?(?:anybody|anyone|somebody) (?:there|here|home)|hola|bonjour|ahoy"
+            r"|happy (?:[a-z]+day|new year|weekend|easter|christmas|holidays)|g'?day|welcome back|anyone there|(?:is )?(?:anybody|anyone|somebody) (?:there|here|home)|hola|bonjour|ahoy"
         ),
     ),
     (

@@ -150,8 +150,8 @@ def _load(
     with connection.cursor() as cursor:
         # The real tables' triggers, all at once: row versions of one transaction are never cleared away.
         cursor.execute(
-            f"UPDATE {Term._meta.db_table} t SET passage_count = c.count FROM ("
-            f"SELECT term_id, count(*) FROM {Posting._meta.db_table} GROUP BY term_id) c "
+            "UPDATE documents_term t SET passage_count = c.count "
+            "FROM (SELECT term_id, count(*) FROM documents_posting GROUP BY term_id) c "
             "WHERE t.id = c.term_id"
         )
     _analyze()

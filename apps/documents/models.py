@@ -41,12 +41,14 @@ class Document(models.Model):
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
         related_name="documents",
+        db_index=False,
         help_text=_("Who uploaded it."),
     )
     audience = models.ForeignKey(
         Audience,
         on_delete=models.PROTECT,
         related_name="documents",
+        db_index=False,
         help_text=_("Who may read it."),
     )
     paying_department = models.ForeignKey(
@@ -116,7 +118,9 @@ class DocumentVersion(models.Model):
     """One reading of a document's file: its pages and passages, immutable once active."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="versions")
+    document = models.ForeignKey(
+        Document, on_delete=models.CASCADE, related_name="versions", db_index=False
+    )
     number = models.PositiveIntegerField(_("number"))
     page_count = models.PositiveIntegerField(_("pages"), default=0)
     character_count = models.BigIntegerField(_("characters"), default=0)
@@ -136,7 +140,9 @@ class DocumentVersion(models.Model):
 class Page(models.Model):
     """The text of one page (slide, sheet; a file without pages has one). Offsets count from the version's first character."""
 
-    version = models.ForeignKey(DocumentVersion, on_delete=models.CASCADE, related_name="pages")
+    version = models.ForeignKey(
+        DocumentVersion, on_delete=models.CASCADE, related_name="pages", db_index=False
+    )
     number = models.PositiveIntegerField(_("number"))
     start_offset = models.BigIntegerField(_("starts at"))
     text = models.TextField(_("text"))
@@ -223,7 +229,9 @@ class IngestRun(models.Model):
         INDEX = "INDEX", _("Indexing")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="runs")
+    document = models.ForeignKey(
+        Document, on_delete=models.CASCADE, related_name="runs", db_index=False
+    )
     version = models.OneToOneField(DocumentVersion, on_delete=models.CASCADE, related_name="run")
     state = models.CharField(_("state"), max_length=8, choices=State.choices, default=State.WAITING)
     step = models.CharField(_("step"), max_length=8, choices=Step.choices, default=Step.EXTRACT)

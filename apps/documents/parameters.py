@@ -51,7 +51,7 @@ register(
 register(
     Parameter(
         name="documents.retrieval_postings_budget",
-        default=20_000,
+        default=10_000,
         minimum=500,
         maximum=1_000_000,
         unit=_("postings"),

@@ -19,6 +19,8 @@ MIN_CHARACTERS = 12
 PASSAGE_WEIGHT = 0.1
 HEADING_PENALTY = 0.2
 HEADING_WORDS = 6
+# A question in a document resembles the asker's most of all, and answers nothing.
+QUESTION_PENALTY = 0.5
 
 _Candidate = tuple[FoundPassage, int, int]
 
@@ -42,7 +44,8 @@ def best_sentences(
 ) -> list[FoundSentence]:
     """Return the `count` sentences that answer best, best first; calls the embedding model.
 
-    The order is by similarity to the question, corrected by the standing of the passage and against headings. Only the `documents.sentence_candidate_count` likeliest are embedded: by the words they share with the question,
+    The order is by similarity to the question, corrected by the passage's standing and against headings and questions.
+    Only the `documents.sentence_candidate_count` likeliest are embedded: by the words they share with the question,
     then by their passage's rank.
     """
     candidates = _likeliest(
@@ -81,6 +84,8 @@ def _standing(passages: Sequence[FoundPassage]) -> dict[int, float]:
 
 def _merit(sentence: FoundSentence, standing: float) -> float:
     text = sentence.text.rstrip()
+    if text.endswith("?"):
+        return sentence.similarity - QUESTION_PENALTY
     is_heading = len(text.split()) <= HEADING_WORDS and not text.endswith((".", "!", "%"))
     return sentence.similarity + PASSAGE_WEIGHT * standing - HEADING_PENALTY * is_heading
 

@@ -26,7 +26,7 @@ _NEED_NOTHING = frozenset(
         *("makemessages", "makemigrations", "startapp", "startproject", "up", "version"),
     }
 )
-_NEED_MODELS = frozenset({"documents_evaluate", "llm_ping"})
+_NEED_MODELS = frozenset({"documents_evaluate", "documents_tune_threshold", "llm_ping"})
 _STOP_SECONDS = 5.0
 
 

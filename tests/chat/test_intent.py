@@ -1,7 +1,11 @@
 """Small talk is told from questions, follow-ups from questions that stand alone."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
+import project.demo
 from apps.chat.intent import SmallTalk, is_follow_up, search_text, small_talk
 
 
@@ -75,3 +79,19 @@ def test_the_search_of_a_follow_up_names_what_it_follows() -> None:
     assert search_text("And in Bristol?", first) == f"{first}\nAnd in Bristol?"
     assert search_text("And in Bristol?", None) == "And in Bristol?"
     assert search_text("And in Bristol?", "Thanks!") == "And in Bristol?"
+
+
+def demo_questions(kind: str) -> list[str]:
+    """Return the demo's gold questions of a kind."""
+    path = Path(project.demo.__file__).parent / "questions.toml"
+    return [one["text"] for one in tomllib.loads(path.read_text(encoding="utf-8"))[kind]]
+
+
+def test_the_demos_small_talk_is_known() -> None:
+    missed = [text for text in demo_questions("small_talk") if small_talk(text) is None]
+    assert missed == []
+
+
+@pytest.mark.parametrize("kind", ["answered", "unanswerable"])
+def test_no_question_of_the_demo_is_taken_for_small_talk(kind: str) -> None:
+    assert [text for text in demo_questions(kind) if small_talk(text)] == []

@@ -45,7 +45,9 @@ def test_cranfield_is_read_with_its_grades_turned_into_gains(tmp_path: Path) -> 
     (tmp_path / "cran.all.1400").write_text(
         ".I 1\n.T\nwings in\na slipstream .\n.A\nbrenckman,m.\n.W\nwings in\na slipstream .\n lift .\n.I 2\n.T\n.W\n"
     )
-    (tmp_path / "cran.qry").write_text(".I 001\n.W\nwhat lift\nis there .\n.I 004\n.W\nand drag .\n")
+    (tmp_path / "cran.qry").write_text(
+        ".I 001\n.W\nwhat lift\nis there .\n.I 004\n.W\nand drag .\n"
+    )
     (tmp_path / "cranqrel").write_text("1 1 1\n1 2 4\n\n2 1 -1\n2 2 2 \n")
     collection = read_collection(tmp_path)
     assert collection.documents["1"] == "wings in a slipstream .\n\nwings in a slipstream . lift ."

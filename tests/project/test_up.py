@@ -14,12 +14,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import RunningParley, free_port, outside_environment, wait_for_address
 from tests.project.processes import MANAGE, descendants, living, recorded_child
-
-pytestmark = pytest.mark.xdist_group("journeys")
 
 
 def manage(var_folder: Path, *arguments: str) -> str:
@@ -42,7 +38,7 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 def is_served(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url) as answer:  # noqa: S310 - a loopback address of ours
+        with urllib.request.urlopen(url) as answer:
             return bool(answer.status == 200)
     except urllib.error.URLError:
         return False

@@ -34,8 +34,8 @@ class Migration(migrations.Migration):
                 ('metadata', models.JSONField(blank=True, default=dict, help_text='Title, author and such, from the file.')),
                 ('status', models.CharField(choices=[('WAITING', 'Waiting'), ('READING', 'Reading'), ('READY', 'Ready'), ('FAILED', 'Failed')], default='WAITING', help_text='Of the latest run; an older version may serve meanwhile.', max_length=8, verbose_name='status')),
                 ('uploaded_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='uploaded')),
-                ('audience', models.ForeignKey(help_text='Who may read it.', on_delete=django.db.models.deletion.PROTECT, related_name='documents', to='accounts.audience')),
-                ('owner', models.ForeignKey(help_text='Who uploaded it.', on_delete=django.db.models.deletion.PROTECT, related_name='documents', to=settings.AUTH_USER_MODEL)),
+                ('audience', models.ForeignKey(db_index=False, help_text='Who may read it.', on_delete=django.db.models.deletion.PROTECT, related_name='documents', to='accounts.audience')),
+                ('owner', models.ForeignKey(db_index=False, help_text='Who uploaded it.', on_delete=django.db.models.deletion.PROTECT, related_name='documents', to=settings.AUTH_USER_MODEL)),
                 ('paying_department', models.ForeignKey(help_text='Pays for its ingestion; fixed.', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.department')),
             ],
             options={
@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 ('page_count', models.PositiveIntegerField(default=0, verbose_name='pages')),
                 ('character_count', models.BigIntegerField(default=0, verbose_name='characters')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='made')),
-                ('document', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='documents.document')),
+                ('document', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='documents.document')),
             ],
             options={
                 'verbose_name': 'version',
@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
                 ('started_at', models.DateTimeField(null=True, verbose_name='started')),
                 ('lease_expires_at', models.DateTimeField(null=True, verbose_name='lease ends')),
                 ('finished_at', models.DateTimeField(null=True, verbose_name='finished')),
-                ('document', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='documents.document')),
+                ('document', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='documents.document')),
                 ('version', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='run', to='documents.documentversion')),
             ],
             options={
@@ -97,7 +97,7 @@ class Migration(migrations.Migration):
                 ('number', models.PositiveIntegerField(verbose_name='number')),
                 ('start_offset', models.BigIntegerField(verbose_name='starts at')),
                 ('text', models.TextField(verbose_name='text')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='pages', to='documents.documentversion')),
+                ('version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='pages', to='documents.documentversion')),
             ],
             options={
                 'verbose_name': 'page',

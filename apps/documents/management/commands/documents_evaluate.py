@@ -58,7 +58,9 @@ class Command(BaseCommand):
             ranking=Ranking.live(),
         )
         if options["json"]:
-            self.stdout.write(json.dumps({"id": run.pk, "collection": run.collection, **run.figures}))
+            self.stdout.write(
+                json.dumps({"id": run.pk, "collection": run.collection, **run.figures})
+            )
         else:
             self.stdout.write(_table(run))
 
@@ -79,7 +81,9 @@ def _embed(texts: Sequence[str], *, choice: Choice, department_id: UUID) -> NDAr
 
 
 def _table(run: EvaluationRun) -> str:
-    head = _("%(collection)s: %(documents)d documents, %(passages)d passages, %(questions)d questions") % {
+    head = _(
+        "%(collection)s: %(documents)d documents, %(passages)d passages, %(questions)d questions"
+    ) % {
         "collection": run.collection,
         "documents": run.document_count,
         "passages": run.passage_count,
