@@ -19,7 +19,7 @@ from tests.chat.serving import Server, serving
 SHOTS = Path(__file__).resolve().parent / "screenshots"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(django_db_setup: None) -> Iterator[Server]:
     """A real server on the test's database."""
     with serving() as running:

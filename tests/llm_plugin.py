@@ -10,7 +10,7 @@ from tests.fake_provider import FakeProvider
 @pytest_asyncio.fixture
 async def fake_provider() -> AsyncIterator[FakeProvider]:
     """A programmable provider; the connections of the test's loop and of sync code are closed after it."""
-    from apps.llm import background, services  # noqa: PLC0415 - needs Django
+    from apps.llm import background, services
 
     with FakeProvider() as provider:
         yield provider

@@ -40,7 +40,8 @@ class ConversationAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         conversations: QuerySet[Any] = super().get_queryset(request)
-        return conversations.annotate(message_total=Count("messages")).defer("title")
+        counted: QuerySet[Any] = conversations.annotate(message_total=Count("messages"))
+        return counted.defer("title")
 
     @admin.display(description=_("messages"))
     def message_count(self, conversation: Any) -> int:

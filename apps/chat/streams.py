@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from uuid import UUID
 
@@ -84,11 +84,23 @@ async def reply(request: HttpRequest, user: User) -> HttpResponseBase:
     if not form.is_valid():
         code = "too_long" if form.has_error("content", "max_length") else "invalid"
         return error_response(code, forms.first_error(form), 400)
-    posted, question_html = await sync_to_async(_post)(user, form)
-    return _stream_posted(user, posted, started=started, question_html=question_html)
+    posted = await _begun(partial(_post, user, form), started=started)
+    return _stream_posted(user, posted, has_question=True)
 
 
-def _post(user: User, form: forms.ReplyForm) -> tuple[Posted, str]:
+async def _begun(post: Callable[[], Posted], *, started: float) -> Posted:
+    """Post and begin to write the reply, both or neither: a client that leaves meanwhile changes nothing."""
+
+    async def begin() -> Posted:
+        posted = await sync_to_async(post)()
+        if posted.is_new:
+            desk().start(posted, started=started)
+        return posted
+
+    return await asyncio.shield(begin())
+
+
+def _post(user: User, form: forms.ReplyForm) -> Posted:
     data = form.cleaned_data
     conversation = None
     if data["conversation"]:
@@ -102,8 +114,7 @@ def _post(user: User, form: forms.ReplyForm) -> tuple[Posted, str]:
         sources=data["sources"],
         document_ids=data["documents"],
     )
-    posted = services.post_message(user=user, draft=draft)
-    return posted, _message_html(user, posted.question)
+    return services.post_message(user=user, draft=draft)
 
 
 def _message_html(user: User, message: Message) -> str:
@@ -121,8 +132,8 @@ async def regenerate(request: HttpRequest, user: User, message_id: UUID) -> Http
     if not form.is_valid():
         return error_response("invalid", forms.first_error(form), 400)
     key = form.cleaned_data["idempotency_key"]
-    posted = await sync_to_async(_regenerate)(user, message_id, key)
-    return _stream_posted(user, posted, started=started)
+    posted = await _begun(partial(_regenerate, user, message_id, key), started=started)
+    return _stream_posted(user, posted, has_question=False)
 
 
 def _regenerate(user: User, message_id: UUID, key: UUID) -> Posted:
@@ -151,11 +162,7 @@ async def stop(_request: HttpRequest, user: User, message_id: UUID) -> HttpRespo
     return HttpResponse(status=204)
 
 
-def _stream_posted(
-    user: User, posted: Posted, *, started: float, question_html: str | None = None
-) -> HttpResponseBase:
-    if posted.is_new:
-        desk().start(posted, started=started)
+def _stream_posted(user: User, posted: Posted, *, has_question: bool) -> HttpResponseBase:
     conversation = posted.conversation
     accepted = {
         "conversation": str(conversation.pk),
@@ -163,11 +170,12 @@ def _stream_posted(
         "title": conversation.title,
         "question": str(posted.question.pk),
         "reply": str(posted.reply.pk),
-        "question_html": question_html,
     }
 
     async def events() -> Events:
-        yield _sse("accepted", accepted)
+        # Rendered while the reply is being prepared.
+        html = await desk().hop(_message_html, user, posted.question) if has_question else None
+        yield _sse("accepted", {**accepted, "question_html": html})
         async for chunk in _follow(
             user, posted.reply.pk, is_finished=not (posted.is_new or posted.reply.is_unfinished)
         ):

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # Cranfield's grades: 1 is a complete answer, 4 of minimum interest; rows below 1 don't count (its readme).
 CRANFIELD_WORST_GRADE = 4
@@ -94,7 +95,7 @@ def _json_lines(folder: Path) -> JudgedCollection:
     )
 
 
-def _rows(path: Path) -> Iterator[dict[str, object]]:
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text().splitlines():
         if line.strip():
             yield json.loads(line)

@@ -8,7 +8,7 @@ from django.db.models import Q
 from apps.accounts.models import Audience, User
 
 if TYPE_CHECKING:
-    from apps.documents.models import Document  # noqa: F401 - the base class below names it
+    from apps.documents.models import Document
 
 
 class DocumentQuerySet(models.QuerySet["Document"]):

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponseBase
@@ -41,7 +42,8 @@ class StaffProfilingMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
-        self.silk = SilkyMiddleware(async_to_sync(get_response) if self.is_async else get_response)
+        inner: Any = get_response
+        self.silk = SilkyMiddleware(async_to_sync(inner) if self.is_async else inner)
         if self.is_async:
             markcoroutinefunction(self)
 

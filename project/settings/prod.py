@@ -1,11 +1,11 @@
 """Production, and what `manage.py up` runs: secrets are required, cookies secure behind TLS, logs are JSON."""
 
 from project.settings.base import *  # noqa: F403 - a settings module layers on its base
-from project.settings.base import env
+from project.settings.env import env
 from project.settings.logs import logging_config
 
 SECRET_KEY = env.str("SECRET_KEY")
-FIELD_ENCRYPTION_KEYS: list[str] = env.list("FIELD_ENCRYPTION_KEYS")
+FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS")
 
 # `manage.py up` serves loopback without TLS and says so by PLAIN_HTTP=1; a deployment never sets it.
 PLAIN_HTTP = env.bool("PLAIN_HTTP", default=False)

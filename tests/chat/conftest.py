@@ -17,6 +17,13 @@ def server(django_db_setup: None) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def other_server(django_db_setup: None) -> Iterator[Server]:
+    """A second process beside the first."""
+    with serving() as running:
+        yield running
+
+
 @pytest_asyncio.fixture
 async def connections_returned() -> AsyncIterator[None]:
     """Give back what the test's asynchronous queries opened on their own thread."""

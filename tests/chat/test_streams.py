@@ -137,24 +137,21 @@ async def test_a_reload_joins_in_mid_stream_from_the_first_token(
 
 
 async def test_another_process_joins_through_valkey(
-    server: Server, provider: FakeProvider, owner: User
+    server: Server, other_server: Server, provider: FakeProvider, owner: User
 ) -> None:
     gate = Gate()
     provider.will_answer("Twenty", gate, " days")
-    with serving() as other:
-        async with (
-            Browser(server, owner) as browser,
-            Browser(other, owner) as elsewhere,
-            browser.ask() as events,
-        ):
-            accepted = await events.until("accepted")
-            await events.until("token")
-            async with elsewhere.stream(
-                "GET", f"/chat/messages/{accepted['reply']}/stream/"
-            ) as joined:
-                assert (await joined.until("token"))["text"] == "Twenty"
-                gate.open()
-                rest = [event async for event in joined]
+    async with (
+        Browser(server, owner) as browser,
+        Browser(other_server, owner) as elsewhere,
+        browser.ask() as events,
+    ):
+        accepted = await events.until("accepted")
+        await events.until("token")
+        async with elsewhere.stream("GET", f"/chat/messages/{accepted['reply']}/stream/") as joined:
+            assert (await joined.until("token"))["text"] == "Twenty"
+            gate.open()
+            rest = [event async for event in joined]
 
     assert text_of(rest) == " days"
     assert "Twenty days" in rest[-1][1]["html"]
@@ -183,22 +180,21 @@ async def test_stop_ends_the_provider_call_within_a_second(
 
 
 async def test_stop_reaches_a_reply_of_another_process(
-    server: Server, provider: FakeProvider, owner: User
+    server: Server, other_server: Server, provider: FakeProvider, owner: User
 ) -> None:
     provider.will_answer("Twenty", Gate(), " days")
-    with serving() as other:
-        async with (
-            Browser(server, owner) as browser,
-            Browser(other, owner) as elsewhere,
-            browser.ask() as events,
-        ):
-            accepted = await events.until("accepted")
-            await events.until("token")
-            asked = time.monotonic()
-            await elsewhere.http.post(f"/chat/messages/{accepted['reply']}/stop/")
-            await asyncio.to_thread(provider.client_left.wait)
-            assert time.monotonic() - asked < 1
-            assert (await events.until("done"))["state"] == "STOPPED"
+    async with (
+        Browser(server, owner) as browser,
+        Browser(other_server, owner) as elsewhere,
+        browser.ask() as events,
+    ):
+        accepted = await events.until("accepted")
+        await events.until("token")
+        asked = time.monotonic()
+        await elsewhere.http.post(f"/chat/messages/{accepted['reply']}/stop/")
+        await asyncio.to_thread(provider.client_left.wait)
+        assert time.monotonic() - asked < 1
+        assert (await events.until("done"))["state"] == "STOPPED"
 
 
 async def test_deleting_a_conversation_stops_its_reply(

@@ -17,7 +17,7 @@ def main() -> None:
     run_id, place, folder = sys.argv[1:]
     settings.STORAGES["documents"]["OPTIONS"]["location"] = folder
     django.setup()
-    from apps.documents import ingestion  # noqa: PLC0415 - needs Django
+    from apps.documents import ingestion
 
     def die_there(label: str) -> None:
         if label == place:

@@ -18,10 +18,7 @@ from apps.accounts.services import everyone, make_custom_audience
 from apps.documents import ingestion, storage
 from apps.documents.models import Document, IngestRun
 from apps.llm.models import Route
-from tests.browsing import browser as browser
-from tests.browsing import connections_returned as connections_returned
 from tests.browsing import look, signed_in
-from tests.browsing import server as server
 from tests.chat.serving import Server
 from tests.documents import files
 from tests.factories.accounts import DepartmentFactory, MembershipFactory, UserFactory

@@ -6,9 +6,6 @@ from asgiref.sync import sync_to_async
 from playwright.async_api import Browser, Page, expect
 
 from apps.accounts.models import User
-from tests.browsing import browser as browser
-from tests.browsing import connections_returned as connections_returned
-from tests.browsing import server as server
 from tests.browsing import signed_in
 from tests.chat.serving import Server
 from tests.factories.documents import served, served_version
