@@ -37,8 +37,8 @@ format: $(VENV)/.dev ## Format the code and what can be mended by itself
 bench: $(VENV)/.dev ## Run the benchmarks and print their figures
 	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(ARGS)
 
-screenshots: $(VENV)/.dev chromium ## Take a screenshot of every page in both themes and widths
-	$(BIN)/python -m pytest -m screenshots tests/journeys $(ARGS)
+screenshots: $(VENV)/.dev chromium ## Picture the pages into tests/screenshots, by the browser tests
+	$(BIN)/python -m pytest $(wildcard tests/*/test_*browser*.py) $(ARGS)
 
 deps: $(VENV)/.dev ## Pin what pyproject.toml asks for into requirements/*.txt; UPGRADE=1 takes the newest allowed
 	$(BIN)/uv pip compile -q pyproject.toml $(COMPILE) -o requirements/base.txt
@@ -66,7 +66,7 @@ chromium: ## Install Debian's chromium for the browser tests where that is possi
 	fi
 
 clean: ## Remove caches and the virtual environment; the data folder stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis screenshots
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/screenshots
 	find apps project tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What follows makes the virtual environment; the stamps skip it while the pins are the same.

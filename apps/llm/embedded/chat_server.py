@@ -12,7 +12,9 @@ try:
     import xllamacpp
 except ImportError as error:
     # The one part of it that the wheel expects from the system.
-    sys.exit(f"The chat model's library can't be loaded: {error}. On Debian: apt-get install libgomp1")
+    sys.exit(
+        f"The chat model's library can't be loaded: {error}. On Debian: apt-get install libgomp1"
+    )
 
 from apps.llm.embedded.files import CHAT_MODEL_NAME, chat_model_path
 
