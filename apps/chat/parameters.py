@@ -7,7 +7,7 @@ from apps.tuning.registry import Parameter, register
 register(
     Parameter(
         name="chat.answer_similarity_threshold",
-        default=0.40,
+        default=0.50,
         minimum=0.0,
         maximum=1.0,
         unit=_("cosine similarity"),

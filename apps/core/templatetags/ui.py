@@ -1,6 +1,7 @@
 """Template tags of the design system: icons, form fields, amounts and moments. The markup lives in `templates/`."""
 
 from datetime import datetime, timedelta
+from functools import cache
 from math import ceil
 from typing import Any
 
@@ -27,10 +28,16 @@ MINUTES_SHOWN = 90
 register = template.Library()
 
 
+@cache
+def _sprite_address() -> str:
+    # Found once a process: a long conversation has a thousand icons.
+    return static(ICON_SPRITE)
+
+
 @register.simple_tag
 def icon_sprite() -> str:
     """Return the address of the sprite, for scripts that build icons."""
-    return static(ICON_SPRITE)
+    return _sprite_address()
 
 
 @register.simple_tag
@@ -45,7 +52,7 @@ def icon(name: str, *, size: int = 16, label: str = "") -> SafeString:
         '<svg class="icon" width="{0}" height="{0}" {1}><use href="{2}#{3}"></use></svg>',
         size,
         naming,
-        static(ICON_SPRITE),
+        _sprite_address(),
         name,
     )
 

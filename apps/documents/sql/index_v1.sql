@@ -1,8 +1,8 @@
 -- The lexical index: postings of lexemes with the share of BM25 that does not depend on the collection, and how many
 -- passages each lexeme is in. Never edited once released: the next version is a file of its own.
 
--- Impact = f · (k1 + 1) / (f + k1 · (1 − b + b · length / pivot)), Okapi BM25 with k1 = 2 and b = 0.75 (tuned on half of
--- Cranfield's questions, docs/retrieval.md). The pivot stands for the mean length: passages are cut to one size, so it
+-- Impact = f · (k1 + 1) / (f + k1 · (1 − b + b · length / pivot)), Okapi BM25 with k1 = 2 and b = 0.75 (chosen on
+-- Cranfield, docs/retrieval.md). The pivot stands for the mean length: passages are cut to one size, so it
 -- is a constant, and an impact never goes stale.
 CREATE FUNCTION documents_impact_v1(frequency bigint, passage_length bigint) RETURNS real
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
