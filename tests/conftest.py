@@ -4,6 +4,7 @@ The services themselves come from tests/services_plugin.py.
 """
 
 import fcntl
+import inspect
 import json
 import os
 import shutil
@@ -67,10 +68,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
 
     def rank(item: pytest.Item) -> int:
-        fixtures = {*getattr(item, "fixturenames", ())}
+        if inspect.iscoroutinefunction(getattr(item, "function", None)):
+            return 0
         if needs_running_parley(item.nodeid):
             return 1
-        return 2 if {"page", "browser"} & fixtures else 0
+        return 2 if {"page", "browser"} & {*getattr(item, "fixturenames", ())} else 0
 
     items.sort(key=rank)
 

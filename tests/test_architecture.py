@@ -24,6 +24,7 @@ WITHOUT_ADMIN = {
     "Passage": _TEXT,
     "PassageEmbedding": _WORKING,
     "EmbeddingClaim": _WORKING,
+    "Term": _WORKING,
     "Posting": _WORKING,
 }
 

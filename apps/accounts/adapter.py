@@ -20,7 +20,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
 def sign_in_name(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
     """Return the e-mail a sign-in was tried with, for django-axes.
 
-    allauth hands it over as `email`; without this axes finds no name and locks out a whole address.
+    allauth hands it over as `email`, the admin's own page as `username`; without this axes finds no name and locks
+    out a whole address.
     """
-    given = (credentials or {}).get("email") or request.POST.get("login", "")
+    names = [(credentials or {}).get(name) for name in ("email", "username")]
+    names += [request.POST.get(name) for name in ("login", "username")]
+    given = next(filter(None, names), "")
     return str(given).strip().lower()

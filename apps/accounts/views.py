@@ -32,6 +32,11 @@ def profile(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/profile.html", {"form": form, "memberships": memberships})
 
 
+def closed(request: HttpRequest, **_arguments: str) -> HttpResponse:
+    """Answer for a page of allauth that Parley does not offer."""
+    raise Http404
+
+
 @never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])

@@ -254,7 +254,9 @@ class IngestRun(models.Model):
         verbose_name_plural = _("ingestion runs")
         constraints = (
             models.UniqueConstraint(
-                fields=("document",), condition=Q(state__in=("WAITING", "RUNNING")), name="run_one_unfinished"
+                fields=("document",),
+                condition=Q(state__in=("WAITING", "RUNNING")),
+                name="run_one_unfinished",
             ),
         )
         indexes = (
@@ -282,7 +284,9 @@ class EmbeddingClaim(models.Model):
         verbose_name = _("text being embedded")
         verbose_name_plural = _("texts being embedded")
         constraints = (
-            models.UniqueConstraint(fields=("llm_model_id", "content_hash"), name="claim_text_once"),
+            models.UniqueConstraint(
+                fields=("llm_model_id", "content_hash"), name="claim_text_once"
+            ),
         )
 
     def __str__(self) -> str:

@@ -68,7 +68,7 @@ def upload(
         storage.put(arrival.file, arrival.sha256)
         with transaction.atomic():
             lock_file(arrival.sha256)
-            storage.put(arrival.file, arrival.sha256)
+            storage.make_sure(arrival.file, arrival.sha256, size_bytes=arrival.size_bytes)
             return _add(owner, arrival, visibility, paying_department, tags)
 
 
@@ -224,6 +224,8 @@ def _announce(document: Document, run: IngestRun) -> None:
 def delete(*, document: Document) -> None:
     """Delete a document with all that was made from it, and its file unless another document has the same."""
     with transaction.atomic():
+        # Runs first, as a worker takes them: it holds its run when it asks for the document.
+        list(document.runs.select_for_update().order_by("pk").values_list("pk"))
         # Locked, so that the audience is the one it has now, not the one the caller saw.
         locked = (
             Document.objects.select_for_update(of=("self",))

@@ -25,9 +25,9 @@ def name_of(sha256: str) -> str:
 
 
 def put(file: IO[bytes], sha256: str) -> None:
-    """Store a file under its name unless it is there; inside the transaction that adds its document.
+    """Store a file under its name unless it is there.
 
-    A large file should be put once before as well, so that the transaction finds it and does not wait for the copy.
+    Done before the transaction that adds its document, which then makes sure of it and does not wait for the copy.
     """
     name = name_of(sha256)
     if store().exists(name):
@@ -37,6 +37,17 @@ def put(file: IO[bytes], sha256: str) -> None:
     if written != name:
         # Another upload of the same bytes was quicker: the store gave our copy a name of its own.
         store().delete(written)
+
+
+def make_sure(file: IO[bytes], sha256: str, *, size_bytes: int) -> None:
+    """Have the whole file in the store; inside the transaction that adds its document, under its lock.
+
+    What has another size is half a copy: somebody is still writing it, or died at it.
+    """
+    name = name_of(sha256)
+    if store().exists(name) and store().size(name) != size_bytes:
+        store().delete(name)
+    put(file, sha256)
 
 
 def open_original(sha256: str) -> File[bytes]:

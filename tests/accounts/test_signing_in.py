@@ -39,6 +39,38 @@ def test_nobody_signs_up(client: Client) -> None:
     assert not User.objects.filter(email="new@example.org").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("account_signup", []),
+        ("account_email", []),
+        ("account_email_verification_sent", []),
+        ("account_confirm_email", ["key"]),
+        ("account_confirm_login_code", []),
+    ],
+)
+def test_pages_of_allauth_that_are_not_offered_are_not_found(
+    client: Client, owner: User, name: str, arguments: list[str]
+) -> None:
+    url = reverse(name, args=arguments)
+    for answer in (client.get(url), client.post(url, {"email": "new@example.org"})):
+        assert answer.status_code == 404
+    client.force_login(owner)
+    answer = client.post(url, {"action_add": "", "email": "new@example.org"})
+    assert answer.status_code == 404
+    assert not mail.outbox
+
+
+def test_the_admins_own_sign_in_locks_out_the_account_and_not_the_address(
+    client: Client, owner: User, admin_user: User
+) -> None:
+    for _attempt in range(5):
+        client.post("/admin/login/", {"username": owner.email.upper(), "password": "wrong"})
+    assert sign_in(client, owner.email) == 429
+    form = {"username": admin_user.email, "password": PASSWORD, "next": "/admin/"}
+    assert client.post("/admin/login/", form).status_code == 302
+
+
 def test_a_deactivated_person_cannot_sign_in_and_loses_the_session(
     client: Client, owner: User
 ) -> None:
@@ -71,6 +103,7 @@ def test_an_unknown_address_gets_the_same_answer(client: Client, owner: User) ->
         unknown.status_code,
         unknown.headers["Location"],
     )
+    assert [message.to for message in mail.outbox] == [[owner.email]]
 
 
 def test_the_profile_offers_only_the_persons_own_departments(

@@ -14,7 +14,13 @@ from apps.core.templatetags import ui
 
 ROOT = Path(__file__).resolve().parents[2]
 SPRITE = ROOT / "static" / ui.ICON_SPRITE
-OUR_STYLES = [path for path in (ROOT / "static").rglob("*.css") if "vendor" not in path.parts]
+# The admin's pages are dressed in its theme's own tokens.
+OF_THE_ADMIN = {"totals.css"}
+OUR_STYLES = [
+    path
+    for path in (ROOT / "static").rglob("*.css")
+    if "vendor" not in path.parts and path.name not in OF_THE_ADMIN
+]
 OUR_SCRIPTS = [path for path in (ROOT / "static").rglob("*.js") if "vendor" not in path.parts]
 OUR_TEMPLATES = [path for path in (ROOT / "templates").rglob("*.html") if "admin" not in path.parts]
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)

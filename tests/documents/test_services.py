@@ -1,5 +1,6 @@
 """Uploads, sharing, deletion: what is kept, what is refused, who reads."""
 
+import hashlib
 import io
 from collections.abc import Callable
 from datetime import timedelta
@@ -73,6 +74,16 @@ def test_a_refused_file_leaves_nothing_behind(
     assert caught.value.code is code
     assert not Document.objects.exists()
     assert stored() == before
+
+
+def test_half_a_copy_left_by_a_killed_process_is_replaced(owner: User) -> None:
+    content = b"Leave is 28 days."
+    digest = hashlib.sha256(content).hexdigest()
+    storage.store().save(storage.name_of(digest), ContentFile(content[:5]))
+    document = uploaded(owner, content)
+    with storage.open_original(document.sha256) as file:
+        assert file.read() == content
+    services.delete(document=document)
 
 
 def test_the_size_limit_is_live(owner: User) -> None:
