@@ -105,6 +105,7 @@ class FakeProvider:
         self.counted = Counted()
         self.client_left = threading.Event()
         self.reverses_embeddings = False
+        self.embeddings_gate: Gate | None = None
         self._scripts: deque[Script] = deque()
         self._errors: list[Exception] = []
         config = uvicorn.Config(
@@ -169,6 +170,8 @@ class FakeProvider:
         if script.status != 200:
             await _send_json(send, {"error": script.error}, script.status, script.headers)
         elif request.path.endswith("/embeddings"):
+            if self.embeddings_gate is not None:
+                await self.embeddings_gate.pass_through()
             await _send_json(send, self._embeddings(request.body["input"]))
         else:
             await self._answer_unless_left(request.body, script, receive, send)

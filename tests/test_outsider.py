@@ -105,3 +105,14 @@ def test_a_page_needs_a_sign_in_and_shows_nothing_of_others(
     content = b"" if shown.streaming else shown.content
     assert b"secret-plan" not in content
     assert b"Secret question" not in content
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "name",
+    ["chat:new", "chat:conversation-list", "chat:palette", "documents:list", "documents:people"],
+)
+def test_a_nul_in_a_search_is_no_error(name: str, owner: User, client: Client) -> None:
+    client.force_login(owner)
+    for query in ("q=a%00b", "q=a&tag=%00"):
+        assert client.get(f"{reverse(name)}?{query}").status_code == 200

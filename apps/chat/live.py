@@ -30,6 +30,7 @@ SIGNALS_KEY = "{chat-reply}:signals"
 SIGNAL_ENTRIES = 1000
 BLOCK_MS = 5000
 RETRY_SECONDS = 1.0
+CANCEL_SECONDS = 0.1
 
 # Events whose names begin with an underscore stay among processes; pages never see them.
 PREPARED = "_prepared"
@@ -93,9 +94,12 @@ class Relay:
     async def aclose(self) -> None:
         """Write what is queued, then end both tasks and their connections."""
         await self.written()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ending = set(self._tasks)
+        while ending:
+            for task in ending:
+                task.cancel()
+            # Until it is heard: one that comes in the first moments of a connection can get lost in redis-py.
+            _ended, ending = await asyncio.wait(ending, timeout=CANCEL_SECONDS)
         await self._write_client.aclose()
         await self._read_client.aclose()
 

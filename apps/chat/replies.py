@@ -43,6 +43,8 @@ R = TypeVar("R")
 
 # Synchronous steps at a time: each holds one pooled connection for some milliseconds.
 STEP_THREADS = 4
+# Preparing has threads of its own: it waits for the embedding model, and nothing else may wait with it.
+PREPARE_THREADS = 8
 WATCH_SECONDS = 0.5
 
 
@@ -69,15 +71,19 @@ class Desk:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(STEP_THREADS, thread_name_prefix="reply")
+        self._preparing = ThreadPoolExecutor(PREPARE_THREADS, thread_name_prefix="prepare")
         self._running: dict[UUID, Running] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
-        self._renew_at = 0.0
         self.relay = Relay(on_stop=self.cancel)
 
     async def hop(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a synchronous step on a thread of the desk and give its database connections back."""
+        return await self._hop(self._executor, step, *args, **kwargs)
 
+    async def _hop(
+        self, threads: ThreadPoolExecutor, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
         def call() -> R:
             try:
                 return step(*args, **kwargs)
@@ -86,7 +92,7 @@ class Desk:
 
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: context.run(call))
+        return await loop.run_in_executor(threads, lambda: context.run(call))
 
     def start(self, posted: Posted, *, started: float) -> None:
         """Begin to write a new reply; `started` is the question's arrival by `time.perf_counter`."""
@@ -114,9 +120,11 @@ class Desk:
     def cancel(self, reply_id: UUID, error_code: str = "") -> None:
         """Stop the writing of a reply, if it is this process that writes it."""
         running = self._running.get(reply_id)
-        if running is not None and running.work is not None and not running.work.done():
+        work = running.work if running is not None else None
+        # Once only: the view, the signal and the watcher all say it, and a second time would break off the settling.
+        if running is not None and work is not None and not work.done() and not work.cancelling():
             running.error_code = error_code
-            running.work.cancel()
+            work.cancel()
 
     async def _write(self, running: Running) -> None:
         """Write one reply and see it to its end, whatever happens on the way."""
@@ -161,7 +169,7 @@ class Desk:
 
     async def _work(self, running: Running) -> str | None:
         """Prepare and stream; return the provider's finish reason: empty without a model, None when not waiting."""
-        prepared = await self.hop(prepare, running.reply_id)
+        prepared = await self._hop(self._preparing, prepare, running.reply_id)
         if prepared is None:
             return None
         running.basis = prepared.basis
@@ -210,14 +218,15 @@ class Desk:
                     self.cancel(reply_id)
 
     def _still_wanted(self, reply_ids: list[UUID]) -> set[UUID]:
-        """Return those neither asked to stop nor deleted; renew their leases when a third of them is over."""
+        """Return those neither asked to stop nor deleted; renew the leases of which a third is over.
+
+        Also of those that still wait for a thread here, so that the sweeper leaves them alone.
+        """
         mine = Message.objects.filter(pk__in=reply_ids)
-        if time.monotonic() >= self._renew_at:
-            lease_seconds = tuning.number("chat.reply_lease_seconds")
-            self._renew_at = time.monotonic() + lease_seconds / 3
-            mine.filter(state=Message.State.RUNNING).update(
-                lease_expires_at=timezone.now() + timedelta(seconds=lease_seconds)
-            )
+        now, lease = timezone.now(), timedelta(seconds=tuning.number("chat.reply_lease_seconds"))
+        mine.filter(state__in=Message.UNFINISHED, lease_expires_at__lt=now + lease * 2 / 3).update(
+            lease_expires_at=now + lease
+        )
         return set(mine.filter(cancel_requested_at__isnull=True).values_list("pk", flat=True))
 
     async def drain(self, seconds: float) -> None:
@@ -235,6 +244,7 @@ class Desk:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
         await self.relay.aclose()
+        self._preparing.shutdown(wait=True)
         self._executor.shutdown(wait=True)
 
 

@@ -41,9 +41,14 @@ def _leaf(request: HttpRequest) -> UUID | None:
         raise Http404 from error
 
 
+def _query(request: HttpRequest) -> str:
+    """Return what is searched for, without the NUL no text in the database can have."""
+    return request.GET.get("q", "").replace("\x00", "").strip()
+
+
 def _list_arguments(request: HttpRequest) -> dict[str, Any]:
     return {
-        "query": request.GET.get("q", "").strip(),
+        "query": _query(request),
         "is_archived": request.GET.get("archived") == "1",
     }
 
@@ -225,5 +230,5 @@ def export_conversation(request: HttpRequest, pk: UUID, kind: str) -> HttpRespon
 @login_required
 def palette(request: HttpRequest) -> JsonResponse:
     """Answer what the command palette finds."""
-    query = request.GET.get("q", "").strip()
-    return JsonResponse({"results": conversations.palette(user=_user(request), query=query)})
+    found = conversations.palette(user=_user(request), query=_query(request))
+    return JsonResponse({"results": found})

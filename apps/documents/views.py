@@ -57,13 +57,18 @@ def _managed(request: SignedInRequest, document_id: UUID) -> Document:
     return get_object_or_404(Document.objects.manageable_by(request.user), pk=document_id)
 
 
+def _text(request: HttpRequest, name: str) -> str:
+    """Return what is searched for, without the NUL no text in the database can have."""
+    return request.GET.get(name, "").replace("\x00", "").strip()
+
+
 @login_required
 @require_GET
 def document_list(request: SignedInRequest) -> HttpResponse:
     """Show the person's documents; with `partial` only the rows."""
     filters = Filters(
-        q=request.GET.get("q", "").strip()[:200],
-        tag=request.GET.get("tag", ""),
+        q=_text(request, "q")[:200],
+        tag=_text(request, "tag"),
         status=request.GET.get("status", ""),
     )
     rows, next_cursor = listed(request.user, filters, request.GET.get("after", ""))
@@ -340,7 +345,7 @@ async def events(request: HttpRequest) -> HttpResponseBase:
 @require_GET
 def people(request: SignedInRequest) -> JsonResponse:
     """Find colleagues to share with."""
-    q = request.GET.get("q", "").strip()[:100]
+    q = _text(request, "q")[:100]
     found = User.objects.filter(is_active=True).exclude(pk=request.user.pk)
     if q:
         found = found.filter(Q(full_name__icontains=q) | Q(email__icontains=q))

@@ -192,8 +192,6 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_PREVENT_ENUMERATION = True
-# Or anybody could have us write to strangers that they may sign up here.
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_SESSION_REMEMBER = None
 # django-axes counts failed sign-ins; one lock-out mechanism, not two.
 ACCOUNT_RATE_LIMITS = {"login_failed": None}

@@ -6,12 +6,17 @@ from uuid import UUID
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.billing.models import Outcome, UsageRecord
 from apps.chat import finish
+from apps.chat.live import LiveReply
 from apps.chat.models import Conversation, Message
+from apps.chat.replies import PREPARE_THREADS, Desk, Running
+from apps.chat.types import Basis
 from apps.core.ids import uuid7
+from apps.llm.models import Route
 from tests.chat.serving import POOL_SIZE, Browser, Server, serving, text_of
 from tests.factories.llm import route_to
 from tests.fake_provider import BREAK, FakeProvider, Gate
@@ -179,6 +184,59 @@ async def test_stop_ends_the_provider_call_within_a_second(
     assert reply.receipt["amount_nanos"] == record.amount_nanos
 
 
+async def test_a_stop_told_twice_lets_the_call_be_settled() -> None:
+    desk = Desk()
+    stopped, may_settle, settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work() -> str | None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            stopped.set()
+            await may_settle.wait()
+            settled.set()
+            raise
+        return None
+
+    reply_id = uuid7()
+    running = Running(reply_id, uuid7(), LiveReply(reply_id, desk.relay), 0.0, Basis(reason=""))
+    desk._running[reply_id] = running
+    running.work = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    desk.cancel(reply_id)
+    await stopped.wait()
+    # The signal through Valkey and the watcher come on top of the view's own call.
+    desk.cancel(reply_id)
+    may_settle.set()
+    await asyncio.wait({running.work})
+    await desk.aclose()
+    assert settled.is_set()
+
+
+async def test_a_hanging_embedding_model_holds_up_no_other_reply(
+    server: Server, provider: FakeProvider, owner: User
+) -> None:
+    await sync_to_async(route_to)(provider, Route.Use.EMBEDDING)
+    provider.will_answer("Twenty", Gate(), " days")
+    gate = provider.embeddings_gate = Gate()
+    async with Browser(server, owner) as browser, browser.ask() as events:
+        accepted = await events.until("accepted")
+        await events.until("token")
+        asking = [
+            asyncio.create_task(browser.answer("How long is annual leave?", sources="ALL"))
+            for _question in range(PREPARE_THREADS)
+        ]
+        while len(provider.requests) < 1 + PREPARE_THREADS:
+            await asyncio.sleep(0)
+        await _end_lease(accepted["reply"])
+        while await Message.objects.filter(lease_expires_at__lte=timezone.now()).aexists():
+            await asyncio.sleep(0)
+        await browser.http.post(f"/chat/messages/{accepted['reply']}/stop/")
+        assert (await events.until("done"))["state"] == "STOPPED"
+        gate.open()
+        await asyncio.gather(*asking)
+
+
 async def test_stop_reaches_a_reply_of_another_process(
     server: Server, other_server: Server, provider: FakeProvider, owner: User
 ) -> None:
@@ -278,8 +336,6 @@ async def _token_in_valkey(reply_id: str) -> None:
 
 
 async def _end_lease(reply_id: str) -> None:
-    from django.utils import timezone
-
     await Message.objects.filter(pk=UUID(reply_id)).aupdate(lease_expires_at=timezone.now())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -323,3 +323,41 @@ def test_a_document_deleted_during_a_run_stays_deleted(owner: User, embedder: Fa
     ingestion.run(document.runs.get().pk, on_step=delete)
     assert not Document.objects.exists()
     assert not Passage.objects.exists()
+
+
+def test_a_deletion_and_a_worker_never_wait_for_each_other(owner: User) -> None:
+    document = uploaded(owner)
+    run = runs.claim(document.runs.get().pk)
+    assert run is not None
+    deaths: list[BaseException] = []
+
+    def delete() -> None:
+        try:
+            services.delete(document=Document.objects.get(pk=document.pk))
+        except OperationalError as error:
+            deaths.append(error)
+        finally:
+            connection.close()
+
+    deleting = threading.Thread(target=delete)
+    # As a worker does at the end of a step: its run first, then the document.
+    with transaction.atomic():
+        runs.keep(run)
+        deleting.start()
+        _wait_for_a_waiting_lock()
+        try:
+            Document.objects.select_for_update().get(pk=document.pk)
+        except OperationalError as error:
+            deaths.append(error)
+            transaction.set_rollback(True)
+    deleting.join()
+    assert not deaths
+    assert not Document.objects.exists()
+
+
+def _wait_for_a_waiting_lock() -> None:
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone() != (0,):
+                return
