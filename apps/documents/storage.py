@@ -1,6 +1,7 @@
 """Originals in `STORAGES["documents"]`, named by their SHA-256: equal files are kept once."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import IO, Final
 
@@ -12,6 +13,7 @@ from apps.documents.locks import lock_file
 from apps.documents.models import Document
 
 SHA256_CHARACTERS: Final = 64
+PIECE_BYTES: Final = 256 * 1024
 
 
 def store() -> Storage:
@@ -57,6 +59,13 @@ def open_original(sha256: str) -> File[bytes]:
         FileNotFoundError: it is not in the store.
     """
     return store().open(name_of(sha256), "rb")
+
+
+async def pieces(file: File[bytes]) -> AsyncIterator[bytes]:
+    """Yield a file's bytes, read on a thread; closes the file at the end, also when the reader leaves."""
+    with file:
+        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+            yield piece
 
 
 def remove_unused(sha256: str) -> bool:

@@ -260,10 +260,15 @@ def test_a_document_still_being_read_has_a_page(owner: User) -> None:
     assert answer.context["document"].status == "WAITING"
 
 
-def test_the_original_is_a_download(owner: User) -> None:
-    document = uploaded(owner, "<p>Hi.</p>", "página.html")
-    answer = send(signed_in(owner), "get", "original", document.pk)
-    assert b"".join(answer.streaming_content) == b"<p>Hi.</p>"
+@pytest.mark.django_db(transaction=True)
+async def test_the_original_is_a_download(owner: User) -> None:
+    document = await sync_to_async(uploaded)(owner, "<p>Hi.</p>" * 60_000, "página.html")
+    client = AsyncClient()
+    await client.aforce_login(owner)
+    answer = await client.get(reverse("documents:original", args=[document.pk]))
+    content = b"".join([piece async for piece in answer.streaming_content])
+    assert content == b"<p>Hi.</p>" * 60_000
+    assert answer.headers["Content-Length"] == str(len(content))
     assert answer.headers["Content-Disposition"].startswith("attachment;")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "private, no-store"
