@@ -23,7 +23,7 @@ test: $(VENV)/.dev chromium ## Run all tests, the browser's too; ARGS="tests/cha
 lint: $(VENV)/.dev ## Check style, templates and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/djlint templates --lint --check --quiet
+	$(BIN)/djlint templates --lint --quiet
 	$(BIN)/lint-imports
 
 types: $(VENV)/.dev ## Check types
@@ -32,7 +32,6 @@ types: $(VENV)/.dev ## Check types
 format: $(VENV)/.dev ## Format the code and what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/djlint templates --reformat --quiet
 
 bench: $(VENV)/.dev ## Run the benchmarks and print their figures
 	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(ARGS)
