@@ -34,7 +34,7 @@ format: $(VENV)/.dev ## Format the code and what can be mended by itself
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## Run the benchmarks and print their figures
-	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(ARGS)
+	$(BIN)/python -m pytest -m benchmark -s tests $(ARGS)
 
 screenshots: $(VENV)/.dev chromium ## Picture the pages into tests/screenshots, by the browser tests
 	$(BIN)/python -m pytest $(wildcard tests/*/test_*browser*.py) $(ARGS)

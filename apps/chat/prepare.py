@@ -1,6 +1,7 @@
 """The first step of a reply: claims it and decides how it is answered. Synchronous, run as one thread hop."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -33,6 +34,8 @@ from apps.tuning import live as tuning
 # Sentences below the best one distract a weak model more than they help it: with two others beside the right one it
 # answered 28 of 40 demo questions, with none 37 (2026-11-22). Only near ties go along.
 SENTENCE_SHARE = 0.95
+# An answer from a sentence is a sentence; a weak model that goes on makes things up.
+SENTENCES_OUTPUT_TOKENS = 80
 
 
 def prepare(reply_id: UUID) -> Prepared | None:
@@ -88,8 +91,7 @@ def _context(reply: Message, purpose: Purpose, attempt: int) -> CallContext:
 
 
 def _ask(reply: Message, choice: Choice, messages: Sequence[ChatMessage]) -> Ask:
-    # 0: the same documents give the same answer.
-    return Ask(choice, messages, _context(reply, Purpose.ANSWER, ANSWER_ATTEMPT), temperature=0.0)
+    return Ask(choice, messages, _context(reply, Purpose.ANSWER, ANSWER_ATTEMPT))
 
 
 def _basis(choice: Choice, *, grounding: str = "", places: Sequence[Place] = ()) -> Basis:
@@ -180,7 +182,12 @@ def _from_sentences(reply: Message, choice: Choice, turns: Sequence[prompts.Turn
     return Prepared(
         reply.pk,
         _basis(choice, grounding=choice.grounding, places=places),
-        _ask(reply, choice, messages),
+        replace(
+            _ask(reply, choice, messages),
+            # Strong models know their own best temperature, and some refuse to be told one.
+            temperature=0.0,
+            max_output_tokens=SENTENCES_OUTPUT_TOKENS,
+        ),
     )
 
 

@@ -190,6 +190,7 @@ class Desk:
             messages=ask.messages,
             context=ask.context,
             temperature=ask.temperature,
+            max_output_tokens=ask.max_output_tokens,
         )
         async with aclosing(stream) as events:
             async for event in events:

@@ -61,6 +61,7 @@ class Ask:
     messages: Sequence[ChatMessage]
     context: CallContext
     temperature: float | None = None
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

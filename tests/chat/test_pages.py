@@ -135,6 +135,7 @@ def test_the_list_takes_as_many_queries_for_thirty_as_for_one(
     assert counts[0] == counts[1]
 
 
+@pytest.mark.benchmark
 def test_five_hundred_messages_open_within_a_second(owner: User, owner_client: Client) -> None:
     conversation = conversation_of(owner, turns=250)
     url = reverse("chat:conversation-detail", args=[conversation.pk])

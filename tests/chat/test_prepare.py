@@ -97,6 +97,7 @@ def test_a_weak_model_gets_sentences_above_the_threshold(
     assert prepared is not None
     assert prepared.ask is not None
     assert prepared.ask.messages[-1].content.startswith("Text: Annual leave is 28 days.\n")
+    assert (prepared.ask.temperature, prepared.ask.max_output_tokens) == (0.0, 80)
     [place] = prepared.basis.places
     assert (place.start_offset, place.end_offset) == (0, 24)
 
