@@ -4,6 +4,13 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from apps.tuning import live, registry
 from apps.tuning.registry import Parameter
@@ -17,28 +24,35 @@ def field_for(parameter: Parameter) -> forms.Field:
         "required": True,
     }
     if isinstance(parameter.default, bool):
-        return forms.BooleanField(**{**common, "required": False})
+        return forms.BooleanField(widget=UnfoldBooleanSwitchWidget, **{**common, "required": False})
     if isinstance(parameter.default, int):
         return forms.IntegerField(
+            widget=UnfoldAdminIntegerFieldWidget,
             min_value=None if parameter.minimum is None else int(parameter.minimum),
             max_value=None if parameter.maximum is None else int(parameter.maximum),
             **common,
         )
     if isinstance(parameter.default, float):
         return forms.FloatField(
-            min_value=parameter.minimum, max_value=parameter.maximum, step_size=None, **common
+            widget=UnfoldAdminDecimalFieldWidget,
+            min_value=parameter.minimum,
+            max_value=parameter.maximum,
+            **common,
         )
     if parameter.choices:
         return forms.ChoiceField(
-            choices=[(choice, choice) for choice in parameter.choices], **common
+            widget=UnfoldAdminSelectWidget,
+            choices=[(choice, choice) for choice in parameter.choices],
+            **common,
         )
-    return forms.CharField(**common)
+    return forms.CharField(widget=UnfoldAdminTextInputWidget, **common)
 
 
 class ParametersForm(forms.Form):
     """All parameters with their live values, and the reason of the change."""
 
     reason = forms.CharField(
+        widget=UnfoldAdminTextInputWidget,
         label=_("Reason"),
         required=False,
         help_text=_("Why the change is made; kept in the journal."),

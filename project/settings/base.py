@@ -287,6 +287,22 @@ UNFOLD = {
     "SITE_SUBHEADER": _("Administration"),
     "SITE_URL": "/",
     "SITE_SYMBOL": "forum",
+    # The teal of static/core/tokens.css, light to dark.
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% .012 195)",
+            "100": "oklch(93.5% .026 195)",
+            "200": "oklch(88% .045 195)",
+            "300": "oklch(82% .07 194)",
+            "400": "oklch(75% .088 193)",
+            "500": "oklch(62% .09 195)",
+            "600": "oklch(45% .083 197)",
+            "700": "oklch(38% .072 197)",
+            "800": "oklch(32% .055 197)",
+            "900": "oklch(27% .04 197)",
+            "950": "oklch(20% .03 197)",
+        },
+    },
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {
