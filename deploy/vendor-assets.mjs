@@ -10,6 +10,7 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const modules = {
   dompurify: { from: "dist/purify.es.mjs", to: "purify.js" },
   marked: { from: "lib/marked.esm.js", to: "marked.js" },
+  uplot: { from: "dist/uPlot.esm.js", to: "uPlot.js", alike: { "dist/uPlot.min.css": "uPlot.css" } },
 };
 
 function open(name) {
@@ -26,11 +27,12 @@ function open(name) {
   return { source, target };
 }
 
-function copyModule(name, { from, to }) {
+function copyModule(name, { from, to, alike = {} }) {
   const { source, target } = open(name);
   // The source maps stay behind, and Django's hashed storage refuses a reference to a file that is not there.
   const code = readFileSync(join(source, from), "utf8").replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
   writeFileSync(join(target, to), code);
+  for (const [file, as] of Object.entries(alike)) cpSync(join(source, file), join(target, as));
 }
 
 function packIcons(names) {

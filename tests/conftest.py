@@ -184,6 +184,20 @@ def _steady_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     live.forget()
 
 
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """Begin with nothing cached, in Valkey or in this process, and end what listened for changes."""
+    yield
+    from apps.caching import listener, remote, store
+    from apps.caching.breaker import breaker
+
+    if listener.listener.is_started:
+        listener.listener.stop()
+        remote.client().flushall()
+    breaker.renew()
+    store.forget()
+
+
 @pytest.fixture
 def department(db: None) -> "Department":
     """The department of `owner` and `colleague`."""

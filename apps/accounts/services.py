@@ -6,7 +6,9 @@ from django.core import signing
 from django.db import transaction
 from django.db.models import F
 
+from apps.accounts.cache import AUDIENCE_GENERATION, AUDIENCE_SET
 from apps.accounts.models import Audience, AudienceMember, Department, Membership, User
+from apps.caching import store
 
 FIRST_OPERATOR_SALT = "accounts.first-operator"
 FIRST_OPERATOR_SECONDS = 24 * 3600
@@ -46,17 +48,25 @@ def make_custom_audience(people: Collection[User]) -> Audience:
         AudienceMember.objects.bulk_create(
             AudienceMember(audience=audience, user=person) for person in set(people)
         )
+        _tell_members(people)
     return audience
+
+
+def _tell_members(people: Collection[User]) -> None:
+    for person in people:
+        store.invalidate(AUDIENCE_SET, (person.pk,))
 
 
 def set_custom_members(audience: Audience, people: Collection[User]) -> None:
     """Make `people` the whole of a CUSTOM audience, and move its generation."""
     with transaction.atomic():
+        # Each deleted row sends its signal; a bulk insert sends none.
         audience.members.exclude(user__in=people).delete()
         AudienceMember.objects.bulk_create(
             [AudienceMember(audience=audience, user=person) for person in set(people)],
             ignore_conflicts=True,
         )
+        _tell_members(people)
         bump_generation(audience)
 
 
@@ -64,6 +74,8 @@ def bump_generation(*audiences: Audience) -> None:
     """Move the generation of audiences whose readable things changed."""
     keys = [audience.pk for audience in audiences]
     Audience.objects.filter(pk__in=keys).update(generation=F("generation") + 1)
+    for key in keys:
+        store.invalidate(AUDIENCE_GENERATION, (key,))
 
 
 def paying_department(user: User) -> Department:

@@ -1,5 +1,6 @@
 """Prices to edit; reservations and usage records to look at; the totals page."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -13,17 +14,24 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action
 from unfold.views import UnfoldModelAdminViewMixin
 
+from apps.billing.cache import DASHBOARD
 from apps.billing.forms import MonthForm, PriceForm
 from apps.billing.models import Price, Reservation, UsageRecord
 from apps.billing.reports import month_of, next_month, previous_month, usage_report
-from apps.core.admin import BaseAdmin, ReadOnlyAdmin
+from apps.caching import store
+from apps.core.admin import ReadOnlyAdmin
 from apps.core.money import format_nanos
+from apps.tuning.journalled import JournalledAdmin
 
 
 @admin.register(Price)
-class PriceAdmin(BaseAdmin):
+class PriceAdmin(JournalledAdmin):
     """Price rows: a change of price is a new row with a later start."""
 
+    journal_no_rollback = _(
+        "A price is never put back: calls were charged by what came after it. Add a price with the amount you want, "
+        "valid from now."
+    )
     form = PriceForm
     list_display = ("provider_code", "model_code", "meter", "per_million", "starts_at", "source")
     list_filter = ("meter", "source", "provider_code")
@@ -70,7 +78,11 @@ class UsageTotalsView(UnfoldModelAdminViewMixin, TemplateView):  # type: ignore[
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         asked = MonthForm(self.request.GET).starts_at()
         starts_at, ends_at = month_of(asked or timezone.now())
-        report = usage_report(starts_at=starts_at, ends_at=ends_at)
+        report = store.get_or_compute(
+            DASHBOARD,
+            (starts_at.isoformat(), ends_at.isoformat()),
+            partial(usage_report, starts_at=starts_at, ends_at=ends_at),
+        )
         is_past = ends_at <= timezone.now()
         return super().get_context_data(
             **kwargs,

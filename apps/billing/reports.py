@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from apps.billing.models import Purpose, UsageRecord
 
@@ -32,6 +32,16 @@ class UsageReport:
     departments: Sequence[UsageTotal]
     llm_models: Sequence[UsageTotal]
     purposes: Sequence[UsageTotal]
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return the value of what JSON holds of one."""
+        moments = {name: datetime.fromisoformat(data[name]) for name in ("starts_at", "ends_at")}
+        totals = {
+            name: [UsageTotal(**total) for total in data[name]]
+            for name in ("departments", "llm_models", "purposes")
+        }
+        return cls(**{**data, **moments, **totals})
 
 
 def usage_report(*, starts_at: datetime, ends_at: datetime) -> UsageReport:

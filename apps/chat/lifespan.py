@@ -12,6 +12,7 @@ from typing import Any
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.db import connection, connections
 
+from apps.caching import access, listener, remote
 from apps.chat.replies import close_desk, desk
 from apps.llm import services as llm
 
@@ -53,6 +54,9 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         elif message["type"] == "lifespan.shutdown":
             await close_desk(drain_seconds=DRAIN_SECONDS)
             await llm.close()
+            await remote.aclose()
+            # The server ends by the signal it was stopped with: Python's own farewell never comes.
+            await asyncio.to_thread(access.stop)
             await send({"type": "lifespan.shutdown.complete"})
             return
 
@@ -67,4 +71,5 @@ async def _start_up() -> None:
 
 def _warm() -> None:
     connection.ensure_connection()
+    listener.ensure()
     llm.warm()

@@ -14,6 +14,7 @@ register(
         help_text=_(
             "Largest file that may be uploaded. It passes through memory once, in the web and in the worker process."
         ),
+        moves=_("memory of web and workers"),
     ),
     Parameter(
         name="documents.embedding_batch_size",
@@ -35,16 +36,18 @@ register(
         help_text=_(
             "How often a run is begun, after failures and killed workers, before it waits for somebody to press retry."
         ),
+        moves=_("time until a document is shown as failed"),
     ),
     Parameter(
         name="documents.ingest_lease_seconds",
         default=90,
         minimum=20,
         maximum=3600,
-        unit="s",
+        unit=_("seconds"),
         help_text=_(
             "How long a silent worker keeps its run before another may take it. Above the longest embedding call."
         ),
+        moves=_("time until a lost run goes on"),
     ),
 )
 
@@ -112,7 +115,7 @@ register(
         minimum=0.0,
         maximum=5.0,
         unit=_("share of the question's own weight"),
-        help_text=_("How much it leans."),
+        help_text=_("How much the ranking leans towards what the best passages have in common."),
         moves=_("recall"),
     ),
     Parameter(

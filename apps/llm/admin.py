@@ -6,22 +6,24 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from apps.billing.models import Price
-from apps.core.admin import BaseAdmin
+from apps.billing import price_book
+from apps.billing.models import Meter
 from apps.core.money import format_nanos
 from apps.llm.forms import ProviderForm
 from apps.llm.models import LLMModel, Provider, Route
+from apps.tuning.journalled import JournalledAdmin
 
 
 @admin.register(Provider)
-class ProviderAdmin(BaseAdmin):
+class ProviderAdmin(JournalledAdmin):
     """Endpoints; the key is entered here and never shown."""
 
+    journal_key = "code"
+    journal_secret_scope = ("base_url",)
     form = ProviderForm
     list_display = ("name", "code", "base_url", "is_enabled")
     list_filter = ("is_enabled",)
@@ -36,7 +38,7 @@ class ProviderAdmin(BaseAdmin):
 
 
 @admin.register(LLMModel)
-class LLMModelAdmin(BaseAdmin):
+class LLMModelAdmin(JournalledAdmin):
     """Models, with what they cost now."""
 
     list_display = ("name", "provider", "code", "kind", "context_tokens", "is_enabled")
@@ -65,13 +67,12 @@ class LLMModelAdmin(BaseAdmin):
         if not llm_model.pk:
             return "–"
         names = {"provider_code": llm_model.provider.code, "model_code": llm_model.code}
-        prices = Price.objects.of_model(**names).effective(timezone.now())
         rows = format_html_join(
             "",
             "<li>{}: {}</li>",
             (
-                (price.get_meter_display(), format_nanos(price.nanos_per_million_tokens))
-                for price in prices
+                (Meter(meter).label, format_nanos(nanos))
+                for meter, nanos in price_book.in_force(**names)
             ),
         )
         return format_html(
@@ -84,7 +85,7 @@ class LLMModelAdmin(BaseAdmin):
 
 
 @admin.register(Route)
-class RouteAdmin(BaseAdmin):
+class RouteAdmin(JournalledAdmin):
     """Which model serves what."""
 
     list_display = ("use", "priority", "llm_model", "is_enabled")

@@ -56,6 +56,9 @@ class EncryptedTextField(_TextField):
         SecretKeyError: on reading or writing, when no key fits.
     """
 
+    # The journal of changes says of such a column only that it was changed.
+    is_secret = True
+
     def get_prep_value(self, value: Any) -> Any:
         value = super().get_prep_value(value)
         return _fernet().encrypt(value.encode()).decode() if value else value

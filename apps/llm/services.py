@@ -15,35 +15,51 @@ from numpy.typing import NDArray
 
 from apps.billing.models import Outcome
 from apps.billing.types import CallContext, Settled
+from apps.caching import store
 from apps.llm import background, metering, tokens
+from apps.llm.cache import ROUTE
 from apps.llm.errors import NoModelError, PermanentError
 from apps.llm.metering import Call
 from apps.llm.models import LLMModel, Route
-from apps.llm.types import ChatMessage, Choice, Completion, Embeddings, Finished, Token
+from apps.llm.types import (
+    ChatMessage,
+    Choice,
+    Completion,
+    Embeddings,
+    Finished,
+    RoutedModel,
+    Token,
+)
 
 EMBEDDING_BATCH_SIZE = 64
 
 
 def choose(use: Route.Use) -> Choice:
-    """Return the model that serves this use: the enabled route of the lowest priority number (reads the database).
+    """Return the model that serves this use: the enabled route of the lowest priority number, from process memory.
 
     Raises:
         NoModelError: none is on.
     """
+    routed = store.get_or_compute(ROUTE, (str(use),), partial(_routed, use))
+    return replace(routed.choice, reason=_reason(use, is_first=routed.is_first))
+
+
+def _routed(use: Route.Use) -> RoutedModel:
     routes = (
         Route.objects.filter(use=use).select_related("llm_model__provider").order_by("priority")
     )
     for position, route in enumerate(routes):
         if route.is_usable:
-            return as_choice(route.llm_model, reason=_reason(route, is_first=position == 0))
+            return RoutedModel(as_choice(route.llm_model, reason=""), is_first=position == 0)
     raise NoModelError(_("No model is set up and on for: %(use)s.") % {"use": Route.Use(use).label})
 
 
-def _reason(route: Route, *, is_first: bool) -> str:
-    use = route.get_use_display().lower()
+def _reason(use: Route.Use, *, is_first: bool) -> str:
+    # Not kept with the route: it is in the language of who asks.
+    label = str(Route.Use(use).label).lower()
     if is_first:
-        return _("Default route for %(use)s") % {"use": use}
-    return _("Next route for %(use)s: those before it are off") % {"use": use}
+        return _("Default route for %(use)s") % {"use": label}
+    return _("Next route for %(use)s: those before it are off") % {"use": label}
 
 
 def as_choice(llm_model: LLMModel, *, reason: str) -> Choice:

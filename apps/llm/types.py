@@ -43,6 +43,14 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedModel:
+    """The model that serves a use now; whether a route before its own is off."""
+
+    choice: Choice
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """A piece of a streamed answer."""
 

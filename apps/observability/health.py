@@ -9,9 +9,12 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
+from apps.caching import outbox
 from apps.llm.models import Route
 
 TIMEOUT_SECONDS = 1.0
+# The relay works every quarter of a second.
+RELAY_LAG_SECONDS = 5.0
 
 
 class PartMissingError(Exception):
@@ -69,12 +72,25 @@ def _models() -> None:
         raise PartMissingError(_("no model is routed for: %(uses)s") % {"uses": ", ".join(missing)})
 
 
+def _relay() -> None:
+    try:
+        age_seconds = outbox.lag().total_seconds()
+    except DatabaseError as error:
+        raise PartMissingError(str(error).splitlines()[0]) from error
+    if age_seconds > RELAY_LAG_SECONDS:
+        raise PartMissingError(
+            _("invalidations have waited for %(seconds)d s: is `manage.py caching_relay` running?")
+            % {"seconds": age_seconds}
+        )
+
+
 def parts() -> list[Part]:
     """Ask every part; the cache and the models may be away without ending readiness."""
     checks: list[tuple[str, bool, Callable[[], None]]] = [
         ("database", True, _database),
         ("state", True, _valkey(settings.REDIS_URL)),
         ("cache", False, _valkey(settings.CACHE_URL)),
+        ("relay", False, _relay),
         ("models", False, _models),
     ]
     found = []

@@ -1,8 +1,10 @@
-"""The form behind the parameters page: a typed field for each declared parameter."""
+"""The forms behind the journal's pages: parameters with typed fields, and the reason and time of each change."""
 
 from typing import Any
 
 from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
@@ -13,15 +15,60 @@ from unfold.widgets import (
 )
 
 from apps.tuning import live, registry
-from apps.tuning.registry import Parameter
+from apps.tuning.registry import Parameter, Value
+
+REASON, DUE = "journal_reason", "journal_due_at"
+
+
+def reason_field() -> forms.CharField:
+    """Return the field for why a change is made."""
+    return forms.CharField(
+        widget=UnfoldAdminTextInputWidget,
+        label=_("Reason"),
+        required=False,
+        max_length=1000,
+        help_text=_("Why you change it, for whoever reads the journal later."),
+    )
+
+
+class DueField(forms.DateTimeField):
+    """When a change is to be made; empty is now, a time that is over is refused."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"})
+        widget.input_type = "datetime-local"
+        super().__init__(
+            **{
+                "widget": widget,
+                "label": _("Not before"),
+                "required": False,
+                "help_text": _("Empty: now. Else the time, in UTC, when Parley makes the change."),
+                **options,
+            }
+        )
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if value and value <= timezone.now():
+            raise forms.ValidationError(
+                _t("Choose a time to come, or leave it empty to change it now.")
+            )
+
+
+class JournalledForm(forms.ModelForm[Any]):
+    """What every form of a journalled row has besides its own fields."""
+
+    journal_reason = reason_field()
+    journal_due_at = DueField()
 
 
 def field_for(parameter: Parameter) -> forms.Field:
-    """Return a form field of the parameter's type and bounds, with its default and range in the help text."""
+    """Return a form field of the parameter's type and bounds."""
     common: dict[str, Any] = {
         "label": parameter.name,
-        "help_text": parameter.help_text,
         "required": True,
+        # A page that was opened long ago must not put back what others changed since.
+        "show_hidden_initial": True,
     }
     if isinstance(parameter.default, bool):
         return forms.BooleanField(widget=UnfoldBooleanSwitchWidget, **{**common, "required": False})
@@ -34,7 +81,7 @@ def field_for(parameter: Parameter) -> forms.Field:
         )
     if isinstance(parameter.default, float):
         return forms.FloatField(
-            widget=UnfoldAdminDecimalFieldWidget,
+            widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any"}),
             min_value=parameter.minimum,
             max_value=parameter.maximum,
             **common,
@@ -48,33 +95,43 @@ def field_for(parameter: Parameter) -> forms.Field:
     return forms.CharField(widget=UnfoldAdminTextInputWidget, **common)
 
 
+class ReasonForm(forms.Form):
+    """Why something is rolled back or deleted."""
+
+    journal_reason = reason_field()
+
+
 class ParametersForm(forms.Form):
-    """All parameters with their live values, and the reason of the change."""
+    """All parameters with their live values, the reason of the change and its time.
 
-    reason = forms.CharField(
-        widget=UnfoldAdminTextInputWidget,
-        label=_("Reason"),
-        required=False,
-        help_text=_("Why the change is made; kept in the journal."),
-    )
+    `refused` tells by name why this person may not turn a parameter: its field can't be changed.
+    """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    journal_reason = reason_field()
+    journal_due_at = DueField()
+
+    def __init__(self, *args: Any, refused: dict[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.refused = refused or {}
         for parameter in registry.everything():
             field = field_for(parameter)
             field.initial = live.value(parameter.name)
-            self.fields[parameter.name.replace(".", "__")] = field
+            field.disabled = bool(self.refused.get(parameter.name))
+            self.fields[field_name(parameter)] = field
 
-    def rows(self) -> list[tuple[Parameter, forms.BoundField]]:
-        """Return each parameter with its field, in order of name."""
-        return [
-            (parameter, self[parameter.name.replace(".", "__")])
-            for parameter in registry.everything()
-        ]
+    def about(self) -> list[forms.BoundField]:
+        """Return the fields on the change itself: its reason and its time."""
+        return [self[REASON], self[DUE]]
 
-    def values(self) -> dict[str, Any]:
-        """Return the valid values by parameter name."""
+    def changes(self) -> dict[str, Value]:
+        """Return the valid values this person changed on the page, by parameter name."""
         return {
-            parameter.name: self.cleaned_data[parameter.name.replace(".", "__")]
+            parameter.name: self.cleaned_data[field_name(parameter)]
             for parameter in registry.everything()
+            if field_name(parameter) in self.changed_data
         }
+
+
+def field_name(parameter: Parameter) -> str:
+    """Return the parameter's name as a form field can have it."""
+    return parameter.name.replace(".", "__")

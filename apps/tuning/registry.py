@@ -1,8 +1,19 @@
 """The declared parameters: each once, by the app that reads it, in its `parameters.py`."""
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from django.utils.translation import gettext as _
 
 Value = int | float | bool | str
+
+
+class TuningError(Exception):
+    """Something can't be turned that way; its text says why, for people."""
+
+
+class ParameterError(TuningError):
+    """A parameter was declared twice, is unknown, or was given a value it cannot take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +21,7 @@ class Parameter:
     """A number, flag or word an operator may turn while everything runs.
 
     `name` is `<app>.<what>_<unit>`; `minimum` and `maximum` bound numbers, inclusive; `choices` bounds words.
+    `moves` says what people see change when it is turned.
     """
 
     name: str
@@ -31,25 +43,58 @@ class Parameter:
         if expected is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if type(value) is not expected:
-            raise ParameterError(f"{self.name}: {expected.__name__} expected, not {value!r}")
+            said = _("%(name)s: %(kind)s expected, not %(value)r")
+            raise ParameterError(said % {"name": self.name, "kind": self.kind, "value": value})
         if isinstance(value, int | float) and not isinstance(value, bool):
-            if self.minimum is not None and value < self.minimum:
-                raise ParameterError(
-                    f"{self.name}: {value} is below the least allowed, {self.minimum}"
-                )
-            if self.maximum is not None and value > self.maximum:
-                raise ParameterError(
-                    f"{self.name}: {value} is above the most allowed, {self.maximum}"
-                )
+            self._check_bounds(value)
         if self.choices and value not in self.choices:
-            raise ParameterError(f"{self.name}: {value!r} is none of {', '.join(self.choices)}")
+            said = _("%(name)s: %(value)r is none of %(choices)s")
+            choices = ", ".join(self.choices)
+            raise ParameterError(said % {"name": self.name, "value": value, "choices": choices})
         return value  # type: ignore[return-value]  # its type is the default's, tested above
 
+    def parse(self, text: str) -> Value | None:
+        """Return the value that people write as `text`; `default` is None, which puts it back.
 
-class ParameterError(Exception):
-    """A parameter was declared twice, is unknown, or was given a value it cannot take."""
+        Raises:
+            ParameterError: it is no such value, or lies outside the bounds.
+        """
+        if text == "default":
+            return None
+        said = _("%(name)s: %(kind)s expected, not %(value)r")
+        wrong = ParameterError(said % {"name": self.name, "kind": self.kind, "value": text})
+        if isinstance(self.default, bool):
+            if text not in _FLAGS:
+                raise wrong
+            return _FLAGS[text]
+        try:
+            return self.clean(type(self.default)(text))
+        except ValueError:
+            raise wrong from None
+
+    @property
+    def kind(self) -> str:
+        """What it takes, in words."""
+        if isinstance(self.default, bool):
+            return _("true or false")
+        if isinstance(self.default, int):
+            return _("a whole number")
+        return _("a number") if isinstance(self.default, float) else _("a word")
+
+    def _check_bounds(self, value: float) -> None:
+        about = {"name": self.name, "value": value, "low": self.minimum, "high": self.maximum}
+        # NaN is neither below nor above anything, so the tests ask for what is allowed.
+        if self.minimum is not None and not value >= self.minimum:
+            raise ParameterError(
+                _("%(name)s: %(value)s is below the least allowed, %(low)s") % about
+            )
+        if self.maximum is not None and not value <= self.maximum:
+            raise ParameterError(
+                _("%(name)s: %(value)s is above the most allowed, %(high)s") % about
+            )
 
 
+_FLAGS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 _parameters: dict[str, Parameter] = {}
 
 
@@ -74,9 +119,19 @@ def get(name: str) -> Parameter:
     try:
         return _parameters[name]
     except KeyError:
-        raise ParameterError(f"{name} is not a declared parameter") from None
+        raise ParameterError(_("%s is not a declared parameter") % name) from None
+
+
+def is_declared(name: str) -> bool:
+    """Say whether a parameter of that name is declared."""
+    return name in _parameters
 
 
 def everything() -> list[Parameter]:
     """Return all declarations by name."""
     return sorted(_parameters.values(), key=lambda parameter: parameter.name)
+
+
+def matching(pattern: str) -> list[Parameter]:
+    """Return the declarations a pattern such as `documents.*` names, by name."""
+    return [parameter for parameter in everything() if fnmatchcase(parameter.name, pattern)]

@@ -8,6 +8,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from project.settings.env import BASE_DIR, env
+from project.static_files import UNHASHED_SECONDS, add_headers
 
 django_stubs_ext.monkeypatch()
 
@@ -54,10 +55,13 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "apps.core.middleware.RequestContextMiddleware",
+    "project.middleware.PrivateByDefaultMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    # Within the static files, which are compressed beforehand; around all that writes a body, a tag or a Vary.
+    "project.middleware.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -119,6 +123,8 @@ DATABASES: dict[str, dict[str, Any]] = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHE_URL = env.str("CACHE_URL", default="redis://127.0.0.1:6379/0")
+# How long a request waits for the cache at most, and once: after that values are computed until it is back.
+CACHE_TIMEOUT_SECONDS = env.float("CACHE_TIMEOUT_SECONDS", default=0.05)
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6380/0")
 CACHES = {
     "default": {
@@ -135,9 +141,13 @@ CACHES = {
     },
 }
 
+# How often a process writes its accesses of the cache, off the request path; 0: not at all.
+ACCESS_LOG_FLUSH_SECONDS = env.float("ACCESS_LOG_FLUSH_SECONDS", default=1.0)
+
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_ROUTES = {
+    "apps.tuning.tasks.*": {"queue": "interactive"},
     "apps.documents.tasks.*": {"queue": "ingest"},
     "apps.billing.tasks.*": {"queue": "billing"},
 }
@@ -153,11 +163,20 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    # A message that nobody took in time is followed by the next.
+    "tuning-apply-scheduled": {
+        "task": "apps.tuning.tasks.apply_scheduled",
+        "schedule": 2.0,
+        "options": {"expires": 10.0},
+    },
     "chat-sweep-replies": {"task": "apps.chat.tasks.sweep_replies", "schedule": 10.0},
+    "chat-remove-old-answers": {"task": "apps.chat.tasks.remove_old_answers", "schedule": 600.0},
     "documents-resume-runs": {"task": "apps.documents.tasks.resume_runs", "schedule": 15.0},
     "documents-sweep-files": {"task": "apps.documents.tasks.sweep_files", "schedule": 3600.0},
     "billing-settle-expired": {"task": "apps.billing.tasks.settle_expired", "schedule": 60.0},
     "billing-make-partitions": {"task": "apps.billing.tasks.make_partitions", "schedule": 86400.0},
+    # Each day's tables of the access log are made days ahead; hourly, so that a shorter retention acts soon.
+    "caching-keep-partitions": {"task": "apps.caching.tasks.keep_partitions", "schedule": 3600.0},
     "observability-collect-profiles": {
         "task": "apps.observability.tasks.collect_profiles",
         "schedule": 3600.0,
@@ -219,6 +238,8 @@ STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Templates name the hashed files; compressing the others too would double the first start's longest step.
 SERVESTATIC_KEEP_ONLY_HASHED_FILES = True
+SERVESTATIC_MAX_AGE = UNHASHED_SECONDS
+SERVESTATIC_ADD_HEADERS_FUNCTION = add_headers
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "project.static_files.HashedStaticFilesStorage"},
@@ -231,6 +252,7 @@ MEDIA_ROOT = VAR_DIR / "media"
 FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
+SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -321,6 +343,11 @@ UNFOLD = {
                         "title": _("Parameters"),
                         "icon": "tune",
                         "link": reverse_lazy("admin:tuning_parameters"),
+                    },
+                    {
+                        "title": _("Caches"),
+                        "icon": "bolt",
+                        "link": reverse_lazy("admin:caching_cachepolicy_changelist"),
                     },
                     {
                         "title": _("Models"),

@@ -1,4 +1,4 @@
-"""Parley's own processes as programs: the preparation, web, worker and beat."""
+"""Parley's own processes as programs: the preparation, web, worker, beat and relay."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ def preparation_program(
 
 
 def application_programs(installation: Installation, *, port: int) -> list[Program]:
-    """Return web, worker and beat."""
+    """Return web, worker, beat and relay."""
     web = [
         *("-m", "uvicorn", "project.asgi:application", "--host", "127.0.0.1", "--port", str(port)),
         # Without it uvicorn ends before replies that outlive their request have drained.
@@ -55,6 +55,10 @@ def application_programs(installation: Installation, *, port: int) -> list[Progr
         replace(_program(installation, "web", web), is_ready=http_readiness(port, "/livez")),
         replace(_program(installation, "worker", worker, small_pool), niceness=10),
         replace(_program(installation, "beat", beat, small_pool), niceness=10),
+        # Not stepping back: how long a lost invalidation stays unseen is its business.
+        _program(
+            installation, "relay", [str(REPOSITORY / "manage.py"), "caching_relay"], small_pool
+        ),
     ]
 
 
