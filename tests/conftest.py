@@ -193,6 +193,7 @@ def _empty_cache() -> Iterator[None]:
 
     if listener.listener.is_started:
         listener.listener.stop()
+    if remote.client.cache_info().currsize:
         remote.client().flushall()
     breaker.renew()
     store.forget()

@@ -106,6 +106,8 @@ class FakeProvider:
         self.client_left = threading.Event()
         self.reverses_embeddings = False
         self.embeddings_gate: Gate | None = None
+        # Vectors of texts that a test wants near each other; all others get `vector_of`.
+        self.vectors: dict[str, np.ndarray] = {}
         self._scripts: deque[Script] = deque()
         self._errors: list[Exception] = []
         config = uvicorn.Config(
@@ -239,11 +241,14 @@ class FakeProvider:
             "prompt_tokens_details": {"cached_tokens": script.cached_tokens},
         }
 
+    def _vector(self, text: str) -> np.ndarray:
+        return self.vectors[text] if text in self.vectors else vector_of(text)
+
     def _embeddings(self, texts: list[str]) -> dict[str, Any]:
         prompt = sum(len(text.split()) for text in texts)
         self.counted.input_tokens += prompt
         data = [
-            {"object": "embedding", "index": index, "embedding": vector_of(text).tolist()}
+            {"object": "embedding", "index": index, "embedding": self._vector(text).tolist()}
             for index, text in enumerate(texts)
         ]
         if self.reverses_embeddings:

@@ -17,6 +17,8 @@ from django.utils import timezone
 from apps.accounts.models import User
 from apps.accounts.services import audience_of_user, paying_department
 from apps.billing.models import Reservation
+from apps.caching import figures
+from apps.caching.models import AccessLog
 from apps.chat.models import Citation, Conversation, Feedback, Message
 from apps.documents.models import (
     Document,
@@ -83,11 +85,19 @@ INSERT INTO billing_reservation (id, request_id, attempt, department_id, purpose
 SELECT pg_temp.key(n), pg_temp.key(n), 1, %(department)s, 'ANSWER', 'p', 'm', 0, 0, 0,
     CASE WHEN n %% 1000 = 0 THEN 'OPEN' ELSE 'SETTLED' END, now(), now() - n * interval '1 second'
 FROM generate_series(1, {rows}) n;
+
+INSERT INTO caching_accesslog (at, keyspace, key_hash, level, elapsed_us, cost_us, cost_nanos, sampling_ratio)
+SELECT date_trunc('day', now()) + n * interval '86000 seconds' / {rows}, 'keyspace ' || n %% 14, n, 1, 3, 1000, 0, 1
+FROM generate_series(1, {rows}) n;
+INSERT INTO caching_accessminute (keyspace, minute, level, bucket, read_count, elapsed_us, saved_us, saved_nanos)
+SELECT 'keyspace ' || n %% 14, date_trunc('day', now()) + (n / 200) * interval '86400 seconds' * 200 / {rows}, 1, n %% 200,
+    1, 1, 1, 1
+FROM generate_series(0, {rows} - 1) n;
 """
 TABLES = (
     "documents_document", "documents_documentversion", "documents_page", "documents_passage",
     "documents_passageembedding", "documents_ingestrun", "chat_conversation", "chat_message", "chat_citation",
-    "chat_feedback", "billing_reservation",
+    "chat_feedback", "billing_reservation", "caching_accesslog", "caching_accessminute",
 )  # fmt: skip
 
 
@@ -131,11 +141,17 @@ def indexes(query: QuerySet[Any]) -> set[str]:
     return found
 
 
+def of_today(table: str, index: str) -> str:
+    """Return the name an index has in today's partition."""
+    return f"{table}_{timezone.now():%Y_%m_%d}_{index}"
+
+
 def queries(user: User) -> dict[str, QuerySet[Any]]:
     """The query each index is there for."""
     hour_ago = timezone.now() - timedelta(hours=1)
     audience = audience_of_user(user)
     mine = Document.objects.filter(owner=user)
+    noon = timezone.now().replace(hour=12, minute=0)
     return {
         "conversation_current": Conversation.objects.visible_to(user).current()[:30],
         "conversation_archived": Conversation.objects.visible_to(user).archived()[:30],
@@ -173,6 +189,12 @@ def queries(user: User) -> dict[str, QuerySet[Any]]:
         )[:1],
         "unfinished": IngestRun.objects.filter(
             state__in=("WAITING", "RUNNING"), lease_expires_at__lt=hour_ago
+        ),
+        of_today("caching_accesslog", "at_idx"): AccessLog.objects.filter(
+            at__gte=noon, at__lt=noon + timedelta(minutes=1)
+        ),
+        of_today("caching_accessminute", "pkey"): figures.bucket_sums(
+            "keyspace 7", now=noon, span=timedelta(minutes=5)
         ),
         "reservation_once": Reservation.objects.filter(request_id=SOME_ID, attempt=1),
         "reservation_open_expiry": Reservation.objects.filter(

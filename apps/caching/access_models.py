@@ -13,6 +13,7 @@ from apps.caching.outcomes import Level
 class AccessLog(models.Model):
     """One cached read; a sample by key hash when there are more than the live cap. What-if replay feeds on it.
 
+    Reads past the cache have no key: only the minutes count them.
     `id` only satisfies Django: nothing looks a row up by it, and no index bears it.
     """
 

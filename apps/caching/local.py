@@ -166,4 +166,4 @@ def renew() -> None:
 
 def figures() -> dict[str, L1Figures]:
     """Return what this process holds, by keyspace."""
-    return {name: L1Figures(one.size, one.evictions) for name, one in _memories.items()}
+    return {name: L1Figures(one.size, one.evictions) for name, one in list(_memories.items())}

@@ -35,6 +35,7 @@ class WindowCells:
     bypassed: str
     saved_time: str
     saved_money: str
+    has_saved_money: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ def window_cells(reads: Reads) -> WindowCells:
         bypassed=counts[Level.BYPASS],
         saved_time=duration(reads.saved_us),
         saved_money=format_nanos(reads.saved_nanos),
+        has_saved_money=bool(reads.saved_nanos),
     )
 
 
@@ -159,7 +161,7 @@ def everything(*, now: datetime) -> tuple[Summary, list[tuple[str, list[Keyspace
         for one in declared
     ]
     groups = [
-        (str(apps.get_app_config(app).verbose_name), list(found))
+        (_app_name(app), list(found))
         for app, found in groupby(rows, key=lambda row: row.keyspace.name.partition(":")[0])
     ]
     together = {
@@ -214,6 +216,15 @@ def chart(points: Sequence[Point], changes: Sequence[datetime]) -> dict[str, lis
     ]
     columns["changes"] = [moment.timestamp() for moment in changes if moment >= points[0].at]
     return columns
+
+
+def _app_name(label: str) -> str:
+    # A keyspace's first part is its app's label as a rule, which nothing enforces.
+    return (
+        str(apps.get_app_config(label).verbose_name)
+        if apps.is_installed(f"apps.{label}")
+        else label
+    )
 
 
 def _keyspace_row(

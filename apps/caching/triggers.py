@@ -55,8 +55,9 @@ def outbox_triggers(
 
 
 def _insert(one: Invalidates, changed: str) -> str:
-    # The clock, not the transaction's beginning: the outbox is asked what is older than a moment.
+    # The clock, not the transaction's beginning: the outbox is asked what is older than a moment. It is another for
+    # each row, so the keys are made distinct before.
     return f"""
     INSERT INTO caching_invalidationoutbox (keyspace, key, created_at)
         WITH changed AS ({changed}), keys (key) AS ({one.keys})
-        SELECT DISTINCT '{one.keyspace}', key, clock_timestamp() FROM keys;"""  # noqa: S608 - of our own migrations
+        SELECT '{one.keyspace}', key, clock_timestamp() FROM (SELECT DISTINCT key FROM keys) AS once;"""  # noqa: S608 - of our own migrations

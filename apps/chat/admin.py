@@ -7,6 +7,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from apps.chat import answer_admin  # noqa: F401 - registers its pages
 from apps.chat.models import Citation, Conversation, Feedback, Message
 from apps.core.admin import ReadOnlyAdmin
 

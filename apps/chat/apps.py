@@ -8,5 +8,6 @@ class ChatConfig(AppConfig):
     label = "chat"
 
     def ready(self) -> None:
-        """Declare the app's parameters."""
-        import apps.chat.parameters  # noqa: F401, PLC0415 - imported for its declarations, once apps are loaded
+        """Declare the app's parameters and keyspaces."""
+        import apps.chat.cache  # noqa: PLC0415 - imported for its declarations, once apps are loaded
+        import apps.chat.parameters  # noqa: F401, PLC0415

@@ -2,8 +2,8 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
@@ -11,6 +11,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
+from apps.caching import store
+from apps.chat.cache import CONVERSATION_LIST
+from apps.chat.listing import ConversationItem, ConversationPage
 from apps.chat.models import Conversation, Message
 from apps.chat.querysets import ConversationQuerySet
 from apps.documents.models import Document
@@ -25,25 +28,6 @@ class CursorError(ValueError):
     """The cursor was not made here."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConversationPage:
-    """Some conversations, last used first, and where the next page begins ("" at the end)."""
-
-    items: Sequence["ConversationItem"]
-    next_cursor: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationItem:
-    """A conversation in the list; `snippet` is where a message has the words searched for."""
-
-    id: UUID
-    title: str
-    is_archived: bool
-    updated_at: datetime
-    snippet: str = ""
-
-
 def list_page(
     *, user: User, query: str = "", is_archived: bool = False, after: str = ""
 ) -> ConversationPage:
@@ -52,6 +36,18 @@ def list_page(
     Raises:
         CursorError: `after` is none of ours.
     """
+    if not query and not after:
+        return store.get_or_compute(
+            CONVERSATION_LIST,
+            (user.pk, int(is_archived)),
+            partial(_read_page, user=user, is_archived=is_archived),
+        )
+    return _read_page(user=user, query=query, is_archived=is_archived, after=after)
+
+
+def _read_page(
+    *, user: User, query: str = "", is_archived: bool = False, after: str = ""
+) -> ConversationPage:
     conversations = Conversation.objects.visible_to(user)
     conversations = conversations.archived() if is_archived else conversations.current()
     if query:
@@ -65,12 +61,12 @@ def list_page(
     has_more = len(items) > PAGE_SIZE
     items = items[:PAGE_SIZE]
     snippets = _snippets(items, query) if query else {}
-    shown = [
+    shown = tuple(
         ConversationItem(
             one.pk, one.title, one.is_archived, one.updated_at, snippets.get(one.pk, "")
         )
         for one in items
-    ]
+    )
     return ConversationPage(shown, _make_cursor(items[-1]) if has_more else "")
 
 

@@ -1,6 +1,9 @@
 """The last step of a reply: stores its text, citations and receipt, once. Synchronous, run as one thread hop."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -9,10 +12,13 @@ from django.utils import timezone
 from apps.billing.models import Outcome as CallOutcome
 from apps.billing.models import UsageRecord
 from apps.chat import citations, failures, live, receipts
+from apps.chat.answers import keep
+from apps.chat.cache import changed
 from apps.chat.models import Citation, Conversation, Message
 from apps.chat.prompts import Source
-from apps.chat.types import ANSWER_ATTEMPT, Basis, Outcome, Place
-from apps.documents.models import Document, DocumentVersion
+from apps.chat.types import ANSWER_ATTEMPT, Basis, KeptAnswer, Outcome, Place
+from apps.documents.locks import hold_documents
+from apps.documents.models import DocumentVersion
 from apps.llm.models import LLMModel
 
 
@@ -27,20 +33,46 @@ def finish(reply_id: UUID, basis: Basis, outcome: Outcome) -> bool:
 def _finish(reply: Message, usage: list[UsageRecord], basis: Basis, outcome: Outcome) -> bool:
     text, cited = _settled_text(outcome, basis)
     now = timezone.now()
+    receipt = receipts.make_receipt(usage=usage, basis=basis, outcome=outcome)
+    answer = _answer(text, cited, receipt, basis, now)
     with transaction.atomic():
+        kept = keep.learn_and_record(reply=reply, basis=basis, outcome=outcome, answer=answer)
         finished = Message.objects.filter(pk=reply.pk, state__in=Message.UNFINISHED).update(
             state=outcome.state,
             content=text,
             error_code=outcome.error_code,
-            receipt=receipts.make_receipt(usage=usage, basis=basis, outcome=outcome),
+            receipt=receipt | keep.marks(basis, kept),
             finished_at=now,
             lease_expires_at=None,
         )
         if finished != 1:
+            transaction.set_rollback(True)
             return False
         _store_citations(reply, cited)
         Conversation.objects.filter(pk=reply.conversation_id).update(updated_at=now)
+        changed(reply.conversation_id, reply.conversation.user_id)
+    keep.publish(basis, kept)
     return True
+
+
+def _answer(
+    text: str, cited: Sequence[Place], receipt: dict[str, Any], basis: Basis, now: datetime
+) -> KeptAnswer:
+    """Return the answer as it could be kept; its entry is not made yet."""
+    return KeptAnswer(
+        entry_id="",
+        text=text,
+        places=tuple(replace(place, text="") for place in cited),
+        grounds=tuple(
+            dict.fromkeys((place.document_id, place.version_id) for place in basis.places)
+        ),
+        model_name=basis.model_name,
+        provider_name=basis.provider_name,
+        source_count=len(basis.places),
+        amount_nanos=receipt["total_nanos"],
+        total_ms=receipt["total_ms"] or 0.0,
+        made_at=now.isoformat(),
+    )
 
 
 def _settled_text(outcome: Outcome, basis: Basis) -> tuple[str, list[Place]]:
@@ -61,8 +93,11 @@ def _settled_text(outcome: Outcome, basis: Basis) -> tuple[str, list[Place]]:
 
 def _store_citations(reply: Message, places: Sequence[Place]) -> None:
     # A document can go between search and answer: the citation stays, without it.
-    documents = {str(pk) for pk in _present(Document, [place.document_id for place in places])}
-    versions = {str(pk) for pk in _present(DocumentVersion, [place.version_id for place in places])}
+    documents = hold_documents([place.document_id for place in places])
+    # Versions go with their documents only, which are held.
+    version_ids = [place.version_id for place in places]
+    present = DocumentVersion.objects.filter(pk__in=version_ids, document__in=documents)
+    versions = {str(pk) for pk in present.values_list("pk", flat=True)} if documents else set()
     Citation.objects.bulk_create(
         Citation(
             message=reply,
@@ -76,10 +111,6 @@ def _store_citations(reply: Message, places: Sequence[Place]) -> None:
         )
         for place in places
     )
-
-
-def _present(model: type[Document] | type[DocumentVersion], keys: list[str]) -> list[UUID]:
-    return list(model.objects.filter(pk__in=keys).values_list("pk", flat=True)) if keys else []
 
 
 def sweep() -> int:

@@ -7,9 +7,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Department
+from apps.chat.answer_models import AnswerLabel, CachedAnswer
 from apps.chat.querysets import ConversationQuerySet, MessageQuerySet
 from apps.core.ids import uuid7
 from apps.documents.models import Document, DocumentVersion
+
+__all__ = [
+    "AnswerLabel",
+    "CachedAnswer",
+    "Citation",
+    "Conversation",
+    "Feedback",
+    "Message",
+]
 
 
 class Conversation(models.Model):

@@ -1,10 +1,11 @@
 """What the conversation page shows, built with a number of queries that does not grow with the messages."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, Self
 from uuid import UUID
 
 from django.http import Http404
@@ -12,17 +13,19 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from apps.accounts import services as accounts
-from apps.accounts.models import Department, User
+from apps.accounts.models import User
+from apps.caching import store
 from apps.chat import conversations, failures, markdown
+from apps.chat.cache import CONVERSATION
 from apps.chat.citations import place_url
-from apps.chat.models import Citation, Conversation, Feedback, Message
-from apps.documents.models import Document
+from apps.chat.models import Citation, Conversation, Message
+from apps.chat.tree import CitationNode, MessageNode, Tree, nodes_of, read_tree
+from apps.core.templatetags.ui import when
+from apps.documents import readable
+from apps.documents.types import Named
 from apps.llm import errors
 from apps.llm import services as llm
 from apps.llm.models import Route
-
-CHOOSER_SIZE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +41,21 @@ class CitationView:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierView:
+    """That a reply was given from an earlier one: in words, how long ago that was, and what this one cost."""
+
+    words: str
+    ago: str
+    total_nanos: int
+
+
+@dataclass(frozen=True)
 class MessageView:
     """A message as the page shows it."""
 
     id: UUID
     role: str
     state: str
-    html: SafeString
     content: str
     created_at: datetime
     parent: str
@@ -60,12 +71,39 @@ class MessageView:
     feedback_reason: str = ""
     citations: Sequence[CitationView] = ()
     receipt: dict[str, Any] | None = None
+    earlier: EarlierView | None = None
+
+    @cached_property
+    def html(self) -> SafeString:
+        """The text as safe HTML, made when a template asks: a page the browser has already never does."""
+        if self.role == Message.Role.USER:
+            return markdown.plain(self.content)
+        chips = [
+            markdown.Chip(one.pk, one.number, one.document_name, one.page_number, one.is_available)
+            for one in self.citations
+        ]
+        return markdown.render(self.content, chips=chips)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A conversation without its messages, as its page shows it."""
+
+    id: UUID
+    title: str
+    sources: str
+    is_archived: bool
+
+    @classmethod
+    def of(cls, tree: Tree) -> Self:
+        """Return the heading of a whole conversation."""
+        return cls(tree.id, tree.title, tree.sources, tree.is_archived)
 
 
 def conversation_page(
     *,
     user: User,
-    conversation: Conversation | None,
+    conversation: Tree | None,
     leaf: UUID | None = None,
     query: str = "",
     is_archived_list: bool = False,
@@ -75,23 +113,21 @@ def conversation_page(
     Raises:
         Http404: the leaf is no message of the conversation.
     """
-    branch = branch_views(user=user, conversation=conversation, leaf=leaf) if conversation else []
-    documents = Document.objects.visible_to(user).filter(active_version__isnull=False)
-    departments = list(Department.objects.payable_by(user))
+    branch = _branch_of(user, conversation, leaf) if conversation else []
+    departments = readable.departments_of(user)
+    documents = readable.choosable(user)
     return {
-        "conversation": conversation,
+        "conversation": conversation and Heading.of(conversation),
         "conversations": conversations.list_page(
             user=user, query=query, is_archived=is_archived_list
         ),
         "departments": departments,
-        "paying_department": conversation.paying_department
+        "paying_department": _payer_of(conversation, departments)
         if conversation
-        else _default_payer(user, departments),
-        "documents": list(documents.order_by("name", "pk").only("pk", "name")[:CHOOSER_SIZE]),
-        "document_count": documents.count(),
-        "chosen_ids": list(conversation.chosen_documents.values_list("pk", flat=True))
-        if conversation
-        else [],
+        else readable.default_department(user, departments),
+        "documents": documents.first,
+        "document_count": documents.count,
+        "chosen_ids": conversation.chosen_ids if conversation else (),
         "model_name": _model_name(),
         # Not "messages": that name is django.contrib.messages' in every template.
         "branch": branch,
@@ -102,8 +138,20 @@ def conversation_page(
     }
 
 
-def _default_payer(user: User, departments: Sequence[Department]) -> Department | None:
-    return accounts.paying_department(user) if departments else None
+def own_tree(user: User, pk: UUID) -> Tree | None:
+    """Return a conversation through the cache, None where the person has none of this id."""
+    tree = store.get_or_compute(CONVERSATION, (pk,), partial(read_tree, pk))
+    # Whose it is, is asked of the value at each read: the key alone opens nothing.
+    return tree if tree is not None and tree.user_id == user.pk else None
+
+
+def _payer_of(conversation: Tree, departments: Sequence[Named]) -> Named:
+    pk = conversation.paying_department_id
+    known = {one.id: one for one in departments}
+    if pk in known:
+        return known[pk]
+    # The person has left it since.
+    return Named(pk, readable.names_of([(readable.DEPARTMENT, pk)]).get(pk, ""))
 
 
 def _model_name() -> str:
@@ -117,18 +165,21 @@ def branch_views(
     *, user: User, conversation: Conversation, leaf: UUID | None = None
 ) -> list[MessageView]:
     """Return the messages from the first to the leaf's last descendant, or of the branch last used."""
-    messages = {
-        message.pk: message
-        for message in Message.objects.filter(conversation=conversation).order_by(
-            "created_at", "pk"
-        )
-    }
-    children = _children(messages.values())
-    branch = _branch(
-        messages, children, leaf or conversation.active_leaf_id, must_exist=leaf is not None
-    )
-    details = _details(user, [message.pk for message in branch])
-    return [_view(message, children, details) for message in branch]
+    tree = own_tree(user, conversation.pk)
+    return _branch_of(user, tree, leaf) if tree else []
+
+
+def _branch_of(user: User, tree: Tree, leaf: UUID | None) -> list[MessageView]:
+    messages = {message.pk: message for message in tree.messages}
+    children: dict[UUID | None, list[MessageNode]] = defaultdict(list)
+    for message in tree.messages:
+        children[message.parent_id].append(message)
+    branch = _branch(messages, children, leaf or tree.active_leaf_id, must_exist=leaf is not None)
+    citations = _citations(user, branch)
+    return [
+        _view(message, [one.pk for one in children[message.parent_id]], citations[message.pk])
+        for message in branch
+    ]
 
 
 def message_view(*, user: User, message: Message) -> MessageView:
@@ -136,23 +187,17 @@ def message_view(*, user: User, message: Message) -> MessageView:
     siblings = Message.objects.filter(
         conversation_id=message.conversation_id, parent_id=message.parent_id
     )
-    children = {message.parent_id: list(siblings.order_by("created_at", "pk"))}
-    return _view(message, children, _details(user, [message.pk]))
+    sibling_ids = list(siblings.order_by("created_at", "pk").values_list("pk", flat=True))
+    [node] = nodes_of([message])
+    return _view(node, sibling_ids, _citations(user, [node])[node.pk])
 
 
-Children = Mapping[UUID | None, Sequence[Message]]
-
-
-def _children(messages: Any) -> Children:
-    children: dict[UUID | None, list[Message]] = defaultdict(list)
-    for message in messages:
-        children[message.parent_id].append(message)
-    return children
+Children = Mapping[UUID | None, Sequence[MessageNode]]
 
 
 def _branch(
-    messages: dict[UUID, Message], children: Children, leaf: UUID | None, *, must_exist: bool
-) -> list[Message]:
+    messages: dict[UUID, MessageNode], children: Children, leaf: UUID | None, *, must_exist: bool
+) -> list[MessageNode]:
     """Return the path through the leaf; below it, the latest of each fork."""
     if leaf not in messages:
         if must_exist:
@@ -160,7 +205,7 @@ def _branch(
         leaf = next(reversed(messages), None)
     if leaf is None:
         return []
-    path: list[Message] = []
+    path: list[MessageNode] = []
     step: UUID | None = leaf
     while step is not None:
         path.append(messages[step])
@@ -171,36 +216,23 @@ def _branch(
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class _Details:
-    citations: Mapping[UUID, Sequence[CitationView]]
-    feedback: Mapping[UUID, Feedback]
+def _citations(
+    user: User, messages: Sequence[MessageNode]
+) -> Mapping[UUID, Sequence[CitationView]]:
+    """Return the citations of each message; which documents the person may read is asked now."""
+    document_ids = {
+        one.document_id for message in messages for one in message.citations if one.document_id
+    }
+    can_read = set(readable.readable_facts(user, document_ids)) if document_ids else set()
+    return {
+        message.pk: [citation_view(one, can_read) for one in message.citations]
+        for message in messages
+    }
 
 
-def _details(user: User, message_ids: Sequence[UUID]) -> _Details:
-    cited = list(
-        Citation.objects.filter(message_id__in=message_ids).order_by("message_id", "number")
-    )
-    document_ids = {citation.document_id for citation in cited if citation.document_id}
-    readable = (
-        set(
-            Document.objects.visible_to(user)
-            .filter(pk__in=document_ids)
-            .values_list("pk", flat=True)
-        )
-        if document_ids
-        else set()
-    )
-    citations: dict[UUID, list[CitationView]] = defaultdict(list)
-    for citation in cited:
-        citations[citation.message_id].append(citation_view(citation, readable))
-    feedback = {one.message_id: one for one in Feedback.objects.filter(message_id__in=message_ids)}
-    return _Details(citations, feedback)
-
-
-def citation_view(citation: Citation, readable: set[UUID]) -> CitationView:
+def citation_view(citation: Citation | CitationNode, can_read: Collection[UUID]) -> CitationView:
     """Return a citation for a person who can read these documents."""
-    is_available = citation.document_id in readable and citation.version_id is not None
+    is_available = citation.document_id in can_read and citation.version_id is not None
     url = (
         place_url(
             str(citation.document_id),
@@ -221,11 +253,11 @@ def citation_view(citation: Citation, readable: set[UUID]) -> CitationView:
     )
 
 
-def _view(message: Message, children: Children, details: _Details) -> MessageView:
-    siblings = [sibling.pk for sibling in children[message.parent_id]]
+def _view(
+    message: MessageNode, siblings: Sequence[UUID], citations: Sequence[CitationView]
+) -> MessageView:
     position = siblings.index(message.pk)
-    shown = details.citations.get(message.pk, ())
-    feedback = details.feedback.get(message.pk)
+    is_positive, reason = message.feedback or (None, "")
     failure = (
         failures.explain(message.error_code) if message.state == Message.State.FAILED else None
     )
@@ -233,7 +265,6 @@ def _view(message: Message, children: Children, details: _Details) -> MessageVie
         id=message.pk,
         role=message.role,
         state=message.state,
-        html=_html(message, shown),
         content=message.content,
         created_at=message.created_at,
         parent=str(message.parent_id or "root"),
@@ -245,29 +276,33 @@ def _view(message: Message, children: Children, details: _Details) -> MessageVie
         sibling_number=position + 1,
         previous_sibling_url=_sibling_url(message, siblings, position - 1),
         next_sibling_url=_sibling_url(message, siblings, position + 1),
-        feedback=feedback.is_positive if feedback else None,
-        feedback_reason=feedback.reason if feedback else "",
-        citations=shown,
+        feedback=is_positive,
+        feedback_reason=reason,
+        citations=citations,
         receipt=_receipt(message),
+        earlier=_earlier(message.receipt),
     )
 
 
-def _html(message: Message, shown: Sequence[CitationView]) -> SafeString:
-    if message.role == Message.Role.USER:
-        return markdown.plain(message.content)
-    chips = [
-        markdown.Chip(one.pk, one.number, one.document_name, one.page_number, one.is_available)
-        for one in shown
-    ]
-    return markdown.render(message.content, chips=chips)
+def _earlier(receipt: dict[str, Any] | None) -> EarlierView | None:
+    words = {
+        "exact": _("Answered from an earlier, identical question"),
+        "semantic": _("Answered from an earlier question that means the same"),
+    }
+    layer = receipt["cache_layer"] if receipt and "answered_at" in receipt else ""
+    if receipt is None or layer not in words:
+        return None
+    answered_at = datetime.fromisoformat(receipt["answered_at"])
+    return EarlierView(words[layer], when(answered_at), receipt["total_nanos"])
 
 
-def _receipt(message: Message) -> dict[str, Any] | None:
+def _receipt(message: MessageNode) -> dict[str, Any] | None:
     """Return the receipt with its stages under names for people."""
     if message.receipt is None:
         return None
     names = {
         "claim": _("Starting"),
+        "earlier": _("Looking for an earlier answer"),
         "history": _("Reading the conversation"),
         "retrieval": _("Searching the documents"),
         "sentences": _("Choosing the best sentences"),
@@ -280,7 +315,7 @@ def _receipt(message: Message) -> dict[str, Any] | None:
     }
 
 
-def _sibling_url(message: Message, siblings: Sequence[UUID], position: int) -> str:
+def _sibling_url(message: MessageNode, siblings: Sequence[UUID], position: int) -> str:
     if not 0 <= position < len(siblings):
         return ""
     page = reverse("chat:conversation-detail", args=[message.conversation_id])

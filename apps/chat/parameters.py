@@ -61,3 +61,52 @@ register(
         moves=_("time until a lost reply is shown as failed"),
     ),
 )
+register(
+    Parameter(
+        name="chat.semantic_error_bound",
+        default=0.02,
+        minimum=0.0,
+        maximum=0.5,
+        unit=_("wrong answers per answer given again"),
+        help_text=_(
+            "An answer to a question that means the same is given again only where the probability that it is wrong "
+            "is at most this. It bounds the errors among the answers given, not among all questions. 0: never given."
+        ),
+        moves=_("hits of the semantic answer cache, and its errors"),
+    ),
+    Parameter(
+        name="chat.semantic_minimum_labels",
+        default=4,
+        minimum=1,
+        maximum=100,
+        unit=_("labels"),
+        help_text=_(
+            "How often an answer must have been compared with a computed one before it may be given to another question."
+        ),
+        moves=_("hits of the semantic answer cache"),
+    ),
+    Parameter(
+        name="chat.semantic_shadow_ratio",
+        default=0.03,
+        minimum=0.0,
+        maximum=1.0,
+        unit=_("share"),
+        help_text=_(
+            "Share of the answers that could be given again but are computed all the same, to measure the errors. "
+            "1: everything is computed, and only learned from."
+        ),
+        moves=_("certainty about the semantic answer cache's errors"),
+    ),
+    Parameter(
+        name="chat.semantic_similarity_floor",
+        default=0.75,
+        minimum=0.0,
+        maximum=1.0,
+        unit=_("cosine similarity"),
+        help_text=_(
+            "Questions less similar than this are not compared at all, nor learned from. What may be given above it is "
+            "learned."
+        ),
+        moves=_("labels gathered for the semantic answer cache"),
+    ),
+)

@@ -1,8 +1,9 @@
 """The first step of a reply: claims it and decides how it is answered. Synchronous, run as one thread hop."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from django.db.models.functions import Length
@@ -11,7 +12,10 @@ from django.utils.translation import gettext as _
 
 from apps.billing.models import Purpose
 from apps.billing.types import CallContext
+from apps.caching import store
 from apps.chat import intent, prompts
+from apps.chat.answers import earlier
+from apps.chat.cache import CONTEXT
 from apps.chat.models import Conversation, Message
 from apps.chat.types import (
     ANSWER_ATTEMPT,
@@ -19,6 +23,7 @@ from apps.chat.types import (
     SENTENCES_ATTEMPT,
     Ask,
     Basis,
+    Keeping,
     Place,
     Prepared,
 )
@@ -38,10 +43,20 @@ SENTENCE_SHARE = 0.95
 SENTENCES_OUTPUT_TOKENS = 80
 
 
-def prepare(reply_id: UUID) -> Prepared | None:
-    """Claim a waiting reply and return how to answer it; None when it is no longer waiting.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for in the documents, and what is needed to keep the answer (None: it is not to be kept)."""
 
-    Searches the documents, which calls the embedding model.
+    text: str
+    embedded: retrieval.EmbeddedQuestion
+    keeping: Keeping | None
+
+
+def prepare(reply_id: UUID) -> Prepared | None:
+    """Claim a waiting reply and return how to answer it; None when it is no longer waiting, or answered already.
+
+    A first question may be answered from an earlier one that means the same; else the documents are searched. Both call
+    the embedding model.
 
     Raises:
         NoModelError: no model serves answers.
@@ -63,9 +78,21 @@ def prepare(reply_id: UUID) -> Prepared | None:
     if talk is not None or reply.conversation.sources == Conversation.Sources.NONE:
         messages = prompts.without_documents(question=question, history=_fitting(turns, choice))
         return Prepared(reply_id, _basis(choice), _ask(reply, choice, messages))
+    keeping = earlier.begun(reply, choice)
+    text = _search_text(reply, turns)
+    with stage("retrieval"):
+        embedded = retrieval.embed_question(
+            question=text, context=_context(reply, Purpose.QUERY_EMBEDDING, QUESTION_ATTEMPT)
+        )
+    if keeping is not None:
+        with stage("earlier"):
+            keeping, is_answered = earlier.answered(reply, keeping, embedded)
+        if is_answered:
+            return None
+    search = Search(text, embedded, keeping)
     if choice.grounding == LLMModel.Grounding.SENTENCES:
-        return _from_sentences(reply, choice, turns)
-    return _from_passages(reply, choice, turns)
+        return _from_sentences(reply, choice, search)
+    return _from_passages(reply, choice, search, turns)
 
 
 def _claim(reply_id: UUID) -> Message | None:
@@ -94,39 +121,64 @@ def _ask(reply: Message, choice: Choice, messages: Sequence[ChatMessage]) -> Ask
     return Ask(choice, messages, _context(reply, Purpose.ANSWER, ANSWER_ATTEMPT))
 
 
-def _basis(choice: Choice, *, grounding: str = "", places: Sequence[Place] = ()) -> Basis:
-    return Basis(choice.reason, grounding, choice.model_name, choice.provider_name, tuple(places))
+def _basis(
+    choice: Choice,
+    *,
+    grounding: str = "",
+    places: Sequence[Place] = (),
+    keeping: Keeping | None = None,
+) -> Basis:
+    return Basis(
+        choice.reason,
+        grounding,
+        choice.model_name,
+        choice.provider_name,
+        tuple(places),
+        keeping=keeping,
+    )
 
 
-def _history(reply: Message) -> list[prompts.Turn]:
+def _history(reply: Message) -> Sequence[prompts.Turn]:
     """Return the branch before the question, oldest first, as much as the live budget allows."""
+    last_id = reply.parent.parent_id if reply.parent else None
+    if last_id is None:
+        return ()
+    budget = tuning.integer("chat.history_tokens")
     with stage("history"):
-        rows = {
-            pk: (parent_id, length)
-            for pk, parent_id, length in Message.objects.filter(
-                conversation_id=reply.conversation_id
-            )
-            .annotate(length=Length("content"))
-            .values_list("pk", "parent_id", "length")
-        }
-        branch: list[UUID] = []
-        step = reply.parent.parent_id if reply.parent else None
-        while step is not None:
-            branch.append(step)
-            step = rows[step][0]
-        branch.reverse()
-        lengths = [rows[pk][1] for pk in branch]
-        budget = tuning.integer("chat.history_tokens")
-        kept = branch[prompts.window_start(lengths, budget_tokens=budget) :]
-        # The question before this one is kept for the search, whatever the budget.
-        wanted = {*kept, *branch[-2:]}
-        texts = {
-            pk: prompts.Turn(role, content)
-            for pk, role, content in Message.objects.filter(pk__in=wanted).values_list(
-                "pk", "role", "content"
-            )
-        }
-    return [texts[pk] for pk in branch if pk in texts]
+        # All of it is finished: nobody can ask on below an answer that is still being written.
+        return store.get_or_compute(
+            CONTEXT,
+            (last_id, budget),
+            partial(_read_history, reply.conversation_id, last_id, budget),
+        )
+
+
+def _read_history(
+    conversation_id: UUID, last_id: UUID, budget_tokens: int
+) -> tuple[prompts.Turn, ...]:
+    rows = {
+        pk: (parent_id, length)
+        for pk, parent_id, length in Message.objects.filter(conversation_id=conversation_id)
+        .annotate(length=Length("content"))
+        .values_list("pk", "parent_id", "length")
+    }
+    branch: list[UUID] = []
+    step: UUID | None = last_id
+    while step is not None:
+        branch.append(step)
+        step = rows[step][0]
+    branch.reverse()
+    lengths = [rows[pk][1] for pk in branch]
+    kept = branch[prompts.window_start(lengths, budget_tokens=budget_tokens) :]
+    # The question before this one is kept for the search, whatever the budget.
+    wanted = {*kept, *branch[-2:]}
+    texts = {
+        pk: prompts.Turn(role, content)
+        for pk, role, content in Message.objects.filter(pk__in=wanted).values_list(
+            "pk", "role", "content"
+        )
+    }
+    return tuple(texts[pk] for pk in branch if pk in texts)
 
 
 def _fitting(turns: Sequence[prompts.Turn], choice: Choice) -> list[ChatMessage]:
@@ -136,7 +188,7 @@ def _fitting(turns: Sequence[prompts.Turn], choice: Choice) -> list[ChatMessage]
     return prompts.history_messages(turns[start:])
 
 
-def _search(reply: Message, question: str) -> Retrieval:
+def _search(reply: Message, search: Search) -> Retrieval:
     conversation = reply.conversation
     chosen: list[UUID] | None = None
     if conversation.sources == Conversation.Sources.CHOSEN:
@@ -144,9 +196,10 @@ def _search(reply: Message, question: str) -> Retrieval:
     with stage("retrieval"):
         return retrieval.search(
             user=conversation.user,
-            question=question,
+            question=search.text,
             context=_context(reply, Purpose.QUERY_EMBEDDING, QUESTION_ATTEMPT),
             document_ids=chosen,
+            embedded=search.embedded,
             passage_count=tuning.integer("chat.retrieval_passage_count"),
         )
 
@@ -157,22 +210,21 @@ def _search_text(reply: Message, turns: Sequence[prompts.Turn]) -> str:
     return intent.search_text(reply.parent.content, questions[-1] if questions else None)
 
 
-def _from_sentences(reply: Message, choice: Choice, turns: Sequence[prompts.Turn]) -> Prepared:
+def _from_sentences(reply: Message, choice: Choice, search: Search) -> Prepared:
     """Prepare for a weak model: the best sentences, or no model at all below the threshold."""
     assert reply.parent is not None  # noqa: S101 - `prepare` tested it
-    text = _search_text(reply, turns)
-    found = _search(reply, text)
+    found = _search(reply, search)
     best: Sequence[FoundSentence] = ()
     if found.passages:
         with stage("sentences"):
             best = sentences.best_sentences(
                 retrieval=found,
-                question=text,
+                question=search.text,
                 context=_context(reply, Purpose.QUERY_EMBEDDING, SENTENCES_ATTEMPT),
                 count=tuning.integer("chat.sentence_count"),
             )
     if not best or best[0].similarity < tuning.number("chat.answer_similarity_threshold"):
-        return _not_in_documents(reply)
+        return _not_in_documents(reply, search)
     close = [one for one in best if one.similarity >= best[0].similarity * SENTENCE_SHARE]
     places = [
         _place(number, one.passage, one.start_offset, one.end_offset, one.text)
@@ -181,7 +233,7 @@ def _from_sentences(reply: Message, choice: Choice, turns: Sequence[prompts.Turn
     messages = prompts.with_sentences(question=reply.parent.content, sources=_sources(places))
     return Prepared(
         reply.pk,
-        _basis(choice, grounding=choice.grounding, places=places),
+        _basis(choice, grounding=choice.grounding, places=places, keeping=search.keeping),
         replace(
             _ask(reply, choice, messages),
             # Strong models know their own best temperature, and some refuse to be told one.
@@ -191,12 +243,14 @@ def _from_sentences(reply: Message, choice: Choice, turns: Sequence[prompts.Turn
     )
 
 
-def _from_passages(reply: Message, choice: Choice, turns: Sequence[prompts.Turn]) -> Prepared:
+def _from_passages(
+    reply: Message, choice: Choice, search: Search, turns: Sequence[prompts.Turn]
+) -> Prepared:
     """Prepare for a strong model: whole passages, from which it may say that they don't answer."""
     assert reply.parent is not None  # noqa: S101 - `prepare` tested it
-    found = _search(reply, _search_text(reply, turns))
+    found = _search(reply, search)
     if not found.passages:
-        return _not_in_documents(reply)
+        return _not_in_documents(reply, search)
     places = [
         _place(number, one, one.start_offset, one.end_offset, one.text)
         for number, one in enumerate(found.passages, start=1)
@@ -206,7 +260,7 @@ def _from_passages(reply: Message, choice: Choice, turns: Sequence[prompts.Turn]
     )
     return Prepared(
         reply.pk,
-        _basis(choice, grounding=choice.grounding, places=places),
+        _basis(choice, grounding=choice.grounding, places=places, keeping=search.keeping),
         _ask(reply, choice, messages),
     )
 
@@ -230,7 +284,7 @@ def _sources(places: Sequence[Place]) -> list[prompts.Source]:
     ]
 
 
-def _not_in_documents(reply: Message) -> Prepared:
+def _not_in_documents(reply: Message, search: Search) -> Prepared:
     """Answer that the documents don't say, with what the person can do about it."""
     conversation = reply.conversation
     readable = Document.objects.visible_to(conversation.user).filter(active_version__isnull=False)
@@ -246,7 +300,10 @@ def _not_in_documents(reply: Message) -> Prepared:
         text = _("There are no documents you could ask yet. Upload one, then ask again.")
     return Prepared(
         reply.pk,
-        Basis(reason=_("Nothing in the documents was close enough: no model was asked.")),
+        Basis(
+            reason=_("Nothing in the documents was close enough: no model was asked."),
+            keeping=search.keeping,
+        ),
         text=text,
     )
 

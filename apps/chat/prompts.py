@@ -4,8 +4,10 @@ The order is system, history (append-only), then the sources with the question. 
 prompt is a prefix of the conversation's next one, until the window of the history moves, which it does in big steps.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from apps.llm.types import ChatMessage
 
@@ -127,3 +129,16 @@ def _text_and_question(text: str, question: str) -> ChatMessage:
 def without_documents(*, question: str, history: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Return the prompt of a plain conversation."""
     return [ChatMessage("system", SYSTEM), *history, ChatMessage("user", question)]
+
+
+@cache
+def version() -> str:
+    """Return a hash of all fixed words of the prompts, as they stand in whole ones: other words are another version."""
+    source = Source(1, "document", 1, "text")
+    messages = [
+        *with_passages(question="question", sources=[source], history=[]),
+        *with_sentences(question="question", sources=[source]),
+        *without_documents(question="question", history=[]),
+    ]
+    text = "\x1f".join(f"{message.role}\x1e{message.content}" for message in messages)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError, connections
 from django.utils import timezone
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from apps.chat import failures, intent
@@ -60,6 +61,8 @@ class Running:
     work: asyncio.Task[str | None] | None = None
     first_token_ms: float | None = None
     error_code: str = ""
+    # Of the page: the task has a context of its own, which knows none.
+    language: str | None = field(default_factory=get_language)
 
     def elapsed_ms(self) -> float:
         """Return the time since the question arrived."""
@@ -169,7 +172,8 @@ class Desk:
 
     async def _work(self, running: Running) -> str | None:
         """Prepare and stream; return the provider's finish reason: empty without a model, None when not waiting."""
-        prepared = await self._hop(self._preparing, prepare, running.reply_id)
+        with override(running.language):
+            prepared = await self._hop(self._preparing, prepare, running.reply_id)
         if prepared is None:
             return None
         running.basis = prepared.basis

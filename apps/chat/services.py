@@ -1,6 +1,7 @@
 """Verbs on conversations, questions and feedback; the writing of a reply itself is `replies`."""
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,8 @@ from django.utils.translation import gettext as _
 from apps.accounts import services as accounts
 from apps.accounts.models import Department, User
 from apps.chat import live
+from apps.chat.answers import exact, keep, replay
+from apps.chat.cache import changed
 from apps.chat.models import Conversation, Feedback, Message
 from apps.core.ids import uuid7
 from apps.documents.models import Document
@@ -62,7 +65,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A question and its reply; `is_new` is false when the key had been used: nothing was written then."""
+    """A question and its reply; `is_new` is false when the key had been used: nothing was written then.
+
+    A new reply is written by `replies`, unless it was given from an earlier one and is done.
+    """
 
     conversation: Conversation
     question: Message
@@ -77,9 +83,11 @@ def post_message(*, user: User, draft: Draft) -> Posted:
         ChatError: of its kinds, with words for the person.
         Message.DoesNotExist: the parent is not in the conversation.
     """
+    started = time.perf_counter()
+    hit = _kept_answer(user, draft)
     try:
         with transaction.atomic():
-            return _post(user, draft)
+            return _post(user, draft, hit, started)
     except IntegrityError as error:
         question = (
             Message.objects.visible_to(user)
@@ -93,7 +101,23 @@ def post_message(*, user: User, draft: Draft) -> Posted:
         return Posted(question.conversation, question, reply, is_new=False)
 
 
-def _post(user: User, draft: Draft) -> Posted:
+def _kept_answer(user: User, draft: Draft) -> exact.Hit | None:
+    """Return the answer kept for a first question, unless it is asked again where it was asked already."""
+    conversation = draft.conversation
+    if conversation is None:
+        sources = draft.sources or str(Conversation.Sources.ALL)
+    elif draft.parent == ROOT and draft.sources:
+        if exact.asks_again(conversation, draft.content):
+            return None
+        sources = draft.sources
+    else:
+        return None
+    return exact.find(
+        user=user, question=draft.content, sources=sources, document_ids=draft.document_ids
+    )
+
+
+def _post(user: User, draft: Draft, hit: exact.Hit | None, started: float) -> Posted:
     conversation = draft.conversation or Conversation(
         user=user,
         paying_department=_payer(user, draft.department_id),
@@ -111,11 +135,14 @@ def _post(user: User, draft: Draft) -> Posted:
         idempotency_key=draft.idempotency_key,
     )
     question.save(force_insert=True)
-    reply = _add_reply(question, idempotency_key=None)
+    reply = replay.add_exact(user=user, question=question, hit=hit, started=started) or _add_reply(
+        question, idempotency_key=None
+    )
     _set_sources(user, conversation, draft)
     conversation.active_leaf = reply
     conversation.updated_at = question.created_at
     conversation.save(update_fields=["active_leaf", "updated_at", "sources"])
+    changed(conversation.pk, user.pk)
     return Posted(conversation, question, reply, is_new=True)
 
 
@@ -214,6 +241,7 @@ def regenerate(*, user: User, reply: Message, idempotency_key: UUID) -> Posted:
             conversation.active_leaf = sibling
             conversation.updated_at = sibling.created_at
             conversation.save(update_fields=["active_leaf", "updated_at"])
+            changed(conversation.pk, user.pk)
             return Posted(conversation, reply.parent, sibling, is_new=True)
     except IntegrityError as error:
         known = Message.objects.visible_to(user).filter(
@@ -239,12 +267,14 @@ def rename(*, conversation: Conversation, title: str) -> None:
     """Give a conversation another title."""
     conversation.title = title
     conversation.save(update_fields=["title"])
+    changed(conversation.pk, conversation.user_id)
 
 
 def set_archived(*, conversation: Conversation, is_archived: bool) -> None:
     """Put a conversation away, or bring it back."""
     conversation.is_archived = is_archived
     conversation.save(update_fields=["is_archived"])
+    changed(conversation.pk, conversation.user_id)
 
 
 def delete(*, conversation: Conversation) -> None:
@@ -253,17 +283,19 @@ def delete(*, conversation: Conversation) -> None:
         running = conversation.messages.filter(state__in=Message.UNFINISHED)
         for reply in running:
             stop(reply=reply)
+        changed(conversation.pk, conversation.user_id)
         conversation.delete()
 
 
 def give_feedback(
     *, reply: Message, is_positive: bool | None, reason: str = "", comment: str = ""
 ) -> Feedback | None:
-    """Set, change or (with None) take back the judgement of a reply."""
+    """Set, change or (with None) take back the judgement of a reply; a bad one is given to nobody any more."""
     if reply.role != Message.Role.ASSISTANT or reply.is_unfinished:
         raise ChatError(_("Only a finished answer can be judged."))
     if is_positive is None:
         Feedback.objects.filter(message=reply).delete()
+        changed(reply.conversation_id)
         return None
     values = {
         "is_positive": is_positive,
@@ -271,4 +303,8 @@ def give_feedback(
         "comment": comment,
         "created_at": timezone.now(),
     }
-    return Feedback.objects.update_or_create(message=reply, defaults=values)[0]
+    with transaction.atomic():
+        if not is_positive:
+            keep.withdraw_by(reply.receipt)
+        changed(reply.conversation_id)
+        return Feedback.objects.update_or_create(message=reply, defaults=values)[0]

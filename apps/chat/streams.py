@@ -93,7 +93,7 @@ async def _begun(post: Callable[[], Posted], *, started: float) -> Posted:
 
     async def begin() -> Posted:
         posted = await sync_to_async(post)()
-        if posted.is_new:
+        if posted.is_new and posted.reply.is_unfinished:
             desk().start(posted, started=started)
         return posted
 
@@ -177,7 +177,7 @@ def _stream_posted(user: User, posted: Posted, *, has_question: bool) -> HttpRes
         html = await desk().hop(_message_html, user, posted.question) if has_question else None
         yield _sse("accepted", {**accepted, "question_html": html})
         async for chunk in _follow(
-            user, posted.reply.pk, is_finished=not (posted.is_new or posted.reply.is_unfinished)
+            user, posted.reply.pk, is_finished=not posted.reply.is_unfinished
         ):
             yield chunk
 

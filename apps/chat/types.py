@@ -1,10 +1,14 @@
 """Values that pass between the steps of a reply."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.accounts.access import Scope
 from apps.billing.types import CallContext
 from apps.llm.types import ChatMessage, Choice
 
@@ -30,10 +34,83 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerKey:
+    """The name of a kept answer: hashes of who may have it, of how it was made, and of the question."""
+
+    scope: str
+    context: str
+    question: str
+
+    def as_tuple(self) -> tuple[str, str, str]:
+        """Return the parts in the order of the keyspace's fields."""
+        return self.scope, self.context, self.question
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """A whole answer as it is kept for later askers, with what it took.
+
+    `places` are those it cites, without their texts. `grounds` names the document and version of every passage the
+    model was given: each must stand, and be readable, for the answer to be given again. `entry_id` is the entry's row;
+    amounts are nanos, `made_at` is a moment in ISO format.
+    """
+
+    entry_id: str
+    text: str
+    places: Sequence[Place]
+    grounds: Sequence[tuple[str, str]]
+    model_name: str
+    provider_name: str
+    source_count: int
+    amount_nanos: int
+    total_ms: float
+    made_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value as JSON holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return the value of `to_json`'s data."""
+        places = tuple(Place(**place) for place in data["places"])
+        grounds = tuple((str(document), str(version)) for document, version in data["grounds"])
+        return cls(**{**data, "places": places, "grounds": grounds})
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A kept answer to a question near this one, found but not given: `is_shadow` where it could have been."""
+
+    entry_id: UUID
+    key: AnswerKey
+    answer: KeptAnswer
+    similarity: float
+    is_shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What is needed to keep a reply's answer once it is whole: its key, and the scope read before its search.
+
+    `vector` is the question's, of unit length, by the embedding model `llm_model_id`; None where a sign in the question
+    forbids that answers like it be shared.
+    """
+
+    key: AnswerKey
+    scope: Scope
+    question: str
+    vector: NDArray[np.float32] | None = None
+    llm_model_id: UUID | None = None
+    candidate: Candidate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Basis:
     """What an answer was made from: enough to finish it in another process.
 
-    `grounding` is the model's ("SENTENCES", "PASSAGES"), or empty where no documents were given.
+    `grounding` is the model's ("SENTENCES", "PASSAGES"), or empty where no documents were given. `keeping` stays in the
+    process: an answer that another one has to finish is not kept.
     """
 
     reason: str
@@ -41,10 +118,13 @@ class Basis:
     model_name: str = ""
     provider_name: str = ""
     places: Sequence[Place] = ()
+    keeping: Keeping | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the value as JSON holds it."""
-        return asdict(self)
+        data = asdict(replace(self, keeping=None))
+        del data["keeping"]
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

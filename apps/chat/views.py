@@ -5,16 +5,18 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.models import User
+from apps.caching import http
 from apps.chat import conversations, export, forms, pages, services
 from apps.chat.models import Citation, Conversation, Message
 from apps.chat.streams import error_response
+from apps.chat.tree import Tree
 from apps.documents.models import Document, Page
 
 # What is shown around a cited passage, and how many pages that may touch (slides can be short).
@@ -64,10 +66,13 @@ def new(request: HttpRequest) -> HttpResponse:
 @login_required
 def conversation_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a conversation, on the branch last used or the one asked for."""
-    return _page(request, _own_conversation(request, pk))
+    tree = pages.own_tree(_user(request), pk)
+    if tree is None:
+        raise Http404
+    return _page(request, tree)
 
 
-def _page(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
+def _page(request: HttpRequest, conversation: Tree | None) -> HttpResponse:
     arguments = _list_arguments(request)
     context = pages.conversation_page(
         user=_user(request),
@@ -76,7 +81,7 @@ def _page(request: HttpRequest, conversation: Conversation | None) -> HttpRespon
         query=arguments["query"],
         is_archived_list=arguments["is_archived"],
     )
-    return render(request, "chat/conversation.html", context)
+    return http.page(request, "chat/conversation.html", context)
 
 
 @require_GET
@@ -94,7 +99,7 @@ def conversation_list(request: HttpRequest) -> HttpResponse:
         "query": arguments["query"],
         "archived": arguments["is_archived"],
     }
-    return render(request, "chat/_conversation_list.html", context)
+    return http.fragment(request, "chat/_conversation_list.html", context)
 
 
 @require_POST
@@ -173,7 +178,8 @@ def citation(request: HttpRequest, pk: int) -> HttpResponseBase:
     view = pages.citation_view(cited, readable)
     before, text, after = _cited_text(cited) if view.is_available else ("", "", "")
     is_available = bool(text)
-    return JsonResponse(
+    return http.data(
+        request,
         {
             "is_available": is_available,
             "document_name": view.document_name,
@@ -182,7 +188,7 @@ def citation(request: HttpRequest, pk: int) -> HttpResponseBase:
             "text": text,
             "after": after,
             "url": view.url if is_available else "",
-        }
+        },
     )
 
 
@@ -222,7 +228,7 @@ def export_conversation(request: HttpRequest, pk: UUID, kind: str) -> HttpRespon
     response = HttpResponse(text, content_type=f"{content_type}; charset=utf-8")
     name = slugify(conversation.title) or "conversation"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
-    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Cache-Control"] = http.NOT_KEPT
     return response
 
 

@@ -1,4 +1,4 @@
-"""Django's entry to the app: its parameters become known."""
+"""Django's entry to the app: its parameters and keyspaces become known."""
 
 from django.apps import AppConfig
 
@@ -8,5 +8,6 @@ class DocumentsConfig(AppConfig):
     label = "documents"
 
     def ready(self) -> None:
-        """Declare the app's parameters."""
-        import apps.documents.parameters  # noqa: F401, PLC0415 - imported for its declarations, once apps are loaded
+        """Declare the app's parameters and keyspaces."""
+        import apps.documents.cache  # noqa: PLC0415 - imported for its declarations, once apps are loaded
+        import apps.documents.parameters  # noqa: F401, PLC0415

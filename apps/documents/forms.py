@@ -1,12 +1,13 @@
 """What people send about documents, made into choices the services understand."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Department, User
-from apps.documents.types import Sharing, Visibility
+from apps.documents.types import Named, Sharing, Visibility
 
 SHARING_CHOICES = (
     (Sharing.ME.value, _("Only me")),
@@ -37,9 +38,16 @@ class VisibilityForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, user: User, shared_with: Department | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        user: User,
+        shared_with: Department | None = None,
+        departments: Sequence[Named] | None = None,
+        **kwargs: Any,
     ) -> None:
+        """Make the form; what is sent is checked against the database, `departments` are those a page shows."""
         super().__init__(*args, **kwargs)
+        self._departments = departments
         choosable = Department.objects.payable_by(user)
         if shared_with is not None:
             # A head who is in no other of the document's departments must be able to leave it as it is.
@@ -54,6 +62,20 @@ class VisibilityForm(forms.Form):
         if cleaned.get("visibility") == Sharing.PEOPLE and not cleaned.get("people"):
             self.add_error("people", _("Name at least one person."))
         return cleaned
+
+    @property
+    def departments(self) -> Sequence[Any]:
+        """Return the departments to choose from; a queryset remembers what it read."""
+        department: Any = self.fields["department"]
+        return department.queryset if self._departments is None else self._departments
+
+    def shown(self) -> list[object]:
+        """Return what a page shows of the form."""
+        return [
+            self["visibility"].value(),
+            self["department"].value(),
+            [(choice.pk, choice.name) for choice in self.departments],
+        ]
 
     def chosen(self) -> Visibility:
         """Return the choice of a valid form."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db.models import Prefetch
@@ -17,6 +17,27 @@ from apps.documents.models import Document, IngestRun
 from apps.documents.querysets import DocumentQuerySet
 
 UNFINISHED = (Document.Status.WAITING, Document.Status.READING)
+
+
+class Run(Protocol):
+    """What progress is told from: a run's row, or its facts."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def step(self) -> str: ...
+    @property
+    def done_count(self) -> int: ...
+    @property
+    def total_count(self) -> int: ...
+    @property
+    def step_start_count(self) -> int: ...
+    @property
+    def step_started_at(self) -> datetime | None: ...
+    @property
+    def cost_nanos(self) -> int: ...
+    @property
+    def error_code(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +73,22 @@ def with_latest_run(documents: DocumentQuerySet) -> DocumentQuerySet:
     return documents.prefetch_related(Prefetch("runs", queryset=latest, to_attr="latest_runs"))
 
 
-def progress_of(document: Document, *, now: datetime) -> Progress:
-    """Return the progress of a document read `with_latest_run`."""
+def latest_run(document: Document) -> IngestRun:
+    """Return the run of a document read `with_latest_run`; an empty one where it has none."""
     found: list[IngestRun] = getattr(document, "latest_runs", [])
-    run = found[0] if found else IngestRun()
+    return found[0] if found else IngestRun()
+
+
+def progress_of(*, document_id: UUID, status: str, run: Run, now: datetime) -> Progress:
+    """Return the progress of a document by its latest run."""
     is_at_work = run.state == IngestRun.State.RUNNING
-    code = run.error_code if document.status == Document.Status.FAILED else ""
+    code = run.error_code if status == Document.Status.FAILED else ""
     return Progress(
-        id=str(document.pk),
-        status=document.status,
-        status_label=document.get_status_display(),
+        id=str(document_id),
+        status=status,
+        status_label=str(Document.Status(status).label),
         step=run.step if is_at_work else "",
-        step_label=run.get_step_display() if is_at_work else "",
+        step_label=str(IngestRun.Step(run.step).label) if is_at_work else "",
         done=run.done_count,
         total=run.total_count,
         eta_seconds=_eta_seconds(run, now) if is_at_work else None,
@@ -74,7 +99,7 @@ def progress_of(document: Document, *, now: datetime) -> Progress:
     )
 
 
-def _eta_seconds(run: IngestRun, now: datetime) -> int | None:
+def _eta_seconds(run: Run, now: datetime) -> int | None:
     """Return the seconds left at the rate measured since this worker began the step; None before the first result."""
     done = run.done_count - run.step_start_count
     if run.step != IngestRun.Step.EMBED or done <= 0 or run.step_started_at is None:
@@ -89,4 +114,9 @@ def read_progress(user: User, ids: Collection[UUID]) -> list[Progress]:
     documents: Iterable[Document] = with_latest_run(
         Document.objects.visible_to(user).filter(pk__in=ids)
     )
-    return [progress_of(document, now=now) for document in documents]
+    return [
+        progress_of(
+            document_id=document.pk, status=document.status, run=latest_run(document), now=now
+        )
+        for document in documents
+    ]

@@ -9,10 +9,14 @@ from django.db import connection
 from numpy.typing import NDArray
 from pgvector import HalfVector
 
-from apps.accounts.models import Audience, User
+from apps.accounts.access import Scope, scope_of
+from apps.accounts.models import User
 from apps.billing.types import CallContext
-from apps.documents.types import FoundPassage, Retrieval
+from apps.caching import store
+from apps.documents.cache import QUERY_EMBEDDING, RETRIEVAL
+from apps.documents.types import EmbeddedText, FoundPassage, Retrieval
 from apps.llm import services as llm
+from apps.llm.errors import LLMError
 from apps.llm.models import Route
 from apps.tuning import live
 
@@ -58,6 +62,41 @@ class Ranking:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedQuestion:
+    """A question's unit vector by this embedding model, and what it cost here: 0 where it was known already."""
+
+    vector: NDArray[np.float32]
+    llm_model_id: UUID
+    cost_nanos: int
+
+
+def embed_question(*, question: str, context: CallContext) -> EmbeddedQuestion:
+    """Return a question's vector; calls the embedding model unless it is known already, by whoever asked it.
+
+    Raises:
+        NoModelError, ProviderError: the question could not be embedded.
+    """
+    choice = llm.choose(Route.Use.EMBEDDING)
+    calls: list[int] = []
+
+    def compute() -> EmbeddedText:
+        calls.append(0)
+        embeddings = llm.embed(texts=[question], context=context, choice=choice)
+        calls[-1] = sum(settled.amount_nanos for settled in embeddings.settled)
+        return EmbeddedText(embeddings.vectors[0], calls[-1])
+
+    key = (choice.llm_model_id, choice.model_code, question)
+    try:
+        embedded = store.get_or_compute(QUERY_EMBEDDING, key, compute)
+    except LLMError:
+        if calls:
+            raise
+        # Somebody else's call has failed, for reasons that may be theirs (their budget): this one is its own.
+        embedded = compute()
+    return EmbeddedQuestion(embedded.vector, choice.llm_model_id, sum(calls))
+
+
 def search(
     *,
     user: User,
@@ -65,28 +104,52 @@ def search(
     context: CallContext,
     document_ids: Sequence[UUID] | None = None,
     passage_count: int = DEFAULT_PASSAGE_COUNT,
+    embedded: EmbeddedQuestion | None = None,
 ) -> Retrieval:
-    """Return the passages the person may read that fit the question best; calls the embedding model.
+    """Return the passages the person may read that fit the question best; calls the embedding model where it must.
 
-    `document_ids` narrows the search to these documents; None searches all.
+    They are the same for all of one scope, which is read anew each time: a change of what one of its audiences reads
+    moves the audience's generation in its own transaction (sql/generations_v1.sql), and so the key.
+
+    `document_ids` narrows the search to these documents; None searches all. A question `embedded` before is not
+    embedded again.
 
     Raises:
         NoModelError, ProviderError: the question could not be embedded.
     """
-    choice = llm.choose(Route.Use.EMBEDDING)
-    embeddings = llm.embed(texts=[question], context=context, choice=choice)
-    audience_ids = list(Audience.objects.readable_by(user).values_list("pk", flat=True))
-    passages = find_passages(
-        question=question,
-        question_vector=embeddings.vectors[0],
-        llm_model_id=choice.llm_model_id,
-        audience_ids=audience_ids,
-        document_ids=document_ids,
-        passage_count=passage_count,
-        ranking=Ranking.live(),
+    embedded = embedded or embed_question(question=question, context=context)
+    # From PostgreSQL, never from a cache: it says what may be read, and of which state.
+    scope = scope_of(user)
+    ranking = Ranking.live()
+
+    def compute() -> tuple[FoundPassage, ...]:
+        return tuple(
+            find_passages(
+                question=question,
+                question_vector=embedded.vector,
+                llm_model_id=embedded.llm_model_id,
+                audience_ids=scope.audience_ids,
+                document_ids=document_ids,
+                passage_count=passage_count,
+                ranking=ranking,
+            )
+        )
+
+    key = (
+        spelled(scope),
+        "ALL" if document_ids is None else " ".join(sorted({str(pk) for pk in document_ids})),
+        question,
+        embedded.llm_model_id,
+        passage_count,
+        repr(ranking),
     )
-    cost_nanos = sum(settled.amount_nanos for settled in embeddings.settled)
-    return Retrieval(passages, embeddings.vectors[0], cost_nanos)
+    passages = store.get_or_compute(RETRIEVAL, key, compute)
+    return Retrieval(passages, embedded.vector, embedded.cost_nanos)
+
+
+def spelled(scope: Scope) -> str:
+    """Return a scope as part of a key: the audiences, each with its generation."""
+    return " ".join(f"{audience_id}:{generation}" for audience_id, generation in scope.pairs)
 
 
 def find_passages(

@@ -1,24 +1,23 @@
 """The list of documents as the page shows it: filters, pagination by place, and one row's facts."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Count, F, Func, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Func, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apps.accounts.models import Audience, AudienceMember, User
+from apps.accounts.models import Audience, User
+from apps.documents.facts import DocumentFacts, facts_of, with_facts
 from apps.documents.models import Document
 from apps.documents.parsing.kinds import kind_of_content_type
-from apps.documents.progress import Progress, progress_of, with_latest_run
-from apps.documents.querysets import DocumentQuerySet
+from apps.documents.progress import Progress, progress_of
 from apps.documents.types import Sharing
 
 PAGE_SIZE: Final = 50
@@ -116,62 +115,66 @@ def listed(user: User, filters: Filters, after: str) -> tuple[list[DocumentRow],
     return rows, _cursor(found[PAGE_SIZE - 1]) if len(found) > PAGE_SIZE else ""
 
 
-def with_facts(documents: DocumentQuerySet) -> DocumentQuerySet:
-    """Have everything a row needs read along."""
-    members = (
-        AudienceMember.objects.filter(audience=OuterRef("audience"))
-        .order_by()
-        .values("audience")
-        .annotate(count=Count("pk"))
-        .values("count")
-    )
-    return with_latest_run(
-        documents.select_related(
-            "owner", "audience__department", "audience__user", "active_version"
-        ).annotate(member_count=Coalesce(Subquery(members), 0))
-    )
-
-
 def rows_of(user: User, documents: Sequence[Document]) -> list[DocumentRow]:
     """Return the rows of documents read `with_facts`."""
     headed = set(user.memberships.heads().values_list("department_id", flat=True))
-    now = timezone.now()
-    return [_row(user, document, headed, now) for document in documents]
+    return [
+        row_of(
+            user,
+            facts_of(document),
+            headed=headed,
+            names={
+                document.owner_id: str(document.owner),
+                document.audience.department_id: str(document.audience.department),
+                document.audience.user_id: str(document.audience.user),
+            },
+        )
+        for document in documents
+    ]
 
 
-def _row(user: User, document: Document, headed: set[UUID], now: datetime) -> DocumentRow:
-    audience = document.audience
-    is_owner = document.owner_id == user.pk
+def row_of(
+    user: User,
+    facts: DocumentFacts,
+    *,
+    headed: Collection[UUID],
+    names: Mapping[UUID | None, str],
+) -> DocumentRow:
+    """Return the row of a document for a person who heads these departments, with the names of those it tells of."""
+    is_owner = facts.owner_id == user.pk
     return DocumentRow(
-        id=document.pk,
-        name=document.name,
-        url=reverse("documents:detail", args=[document.pk]),
-        original_url=reverse("documents:original", args=[document.pk]),
-        content_label=kind_of_content_type(document.content_type).label,
-        size_bytes=document.size_bytes,
-        tags=list(document.tags),
-        owner_name=str(document.owner),
+        id=facts.id,
+        name=facts.name,
+        url=reverse("documents:detail", args=[facts.id]),
+        original_url=reverse("documents:original", args=[facts.id]),
+        content_label=kind_of_content_type(facts.content_type).label,
+        size_bytes=facts.size_bytes,
+        tags=list(facts.tags),
+        owner_name=names.get(facts.owner_id, ""),
         is_owner=is_owner,
-        can_manage=is_owner or (audience.department_id in headed),
-        visibility=_SHARING[Audience.Kind(audience.kind)].value,
-        visibility_label=visibility_label(document, is_owner=is_owner),
-        uploaded_at=document.uploaded_at,
-        page_count=document.active_version.page_count if document.active_version else 0,
-        progress=progress_of(document, now=now),
+        can_manage=is_owner or facts.audience_department_id in headed,
+        visibility=_SHARING[Audience.Kind(facts.audience_kind)].value,
+        visibility_label=_visibility_label(facts, names, is_owner=is_owner),
+        uploaded_at=facts.uploaded_at,
+        page_count=facts.page_count,
+        progress=progress_of(
+            document_id=facts.id, status=facts.status, run=facts.run, now=timezone.now()
+        ),
     )
 
 
-def visibility_label(document: Document, *, is_owner: bool) -> str:
+def _visibility_label(
+    facts: DocumentFacts, names: Mapping[UUID | None, str], *, is_owner: bool
+) -> str:
     """Return in a word or two who reads the document."""
-    audience = document.audience
-    if audience.kind == Audience.Kind.EVERYONE:
+    if facts.audience_kind == Audience.Kind.EVERYONE:
         return _("Everyone")
-    if audience.kind == Audience.Kind.USER:
-        return _("Only me") if is_owner else str(audience)
-    if audience.kind == Audience.Kind.CUSTOM:
-        count = getattr(document, "member_count", 0)
+    if facts.audience_kind == Audience.Kind.USER:
+        return _("Only me") if is_owner else names.get(facts.audience_user_id, "")
+    if facts.audience_kind == Audience.Kind.CUSTOM:
+        count = facts.reader_count
         return ngettext("%(count)d person", "%(count)d people", count) % {"count": count}
-    return str(audience)
+    return names.get(facts.audience_department_id, "")
 
 
 def visible_tags(user: User) -> list[str]:

@@ -13,6 +13,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from apps.documents import reasons
+from apps.documents.cache import changed
 from apps.documents.models import Document, IngestRun
 from apps.tuning import live
 
@@ -47,6 +48,7 @@ def claim(run_id: UUID) -> IngestRun | None:
             return None
         run = IngestRun.objects.select_related("document", "version").get(pk=run_id)
         Document.objects.filter(pk=run.document_id).update(status=Document.Status.READING)
+        changed(run.document_id)
     return run
 
 
@@ -101,6 +103,7 @@ def fail(run: IngestRun, code: str, detail: str = "") -> None:
         )
         if failed:
             Document.objects.filter(pk=run.document_id).update(status=Document.Status.FAILED)
+            changed(run.document_id)
 
 
 def due() -> QuerySet[IngestRun]:

@@ -1,14 +1,20 @@
 """The sentences of found passages that answer a question best; for models that whole passages would overwhelm."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
+import numpy as np
 from django.db import connection
+from numpy.typing import NDArray
 
 from apps.billing.types import CallContext
+from apps.caching import store
+from apps.caching.keyspaces import Key
+from apps.documents.cache import SENTENCE_EMBEDDING
 from apps.documents.splitting import split_sentences
-from apps.documents.types import FoundPassage, FoundSentence, Retrieval
+from apps.documents.types import EmbeddedText, FoundPassage, FoundSentence, Retrieval
 from apps.llm import services as llm
+from apps.llm.models import Route
 from apps.tuning import live
 
 # Less is a heading, a page number or a cell.
@@ -42,7 +48,7 @@ _OVERLAP = """
 def best_sentences(
     *, retrieval: Retrieval, question: str, context: CallContext, count: int
 ) -> list[FoundSentence]:
-    """Return the `count` sentences that answer best, best first; calls the embedding model.
+    """Return the `count` sentences that answer best, best first; calls the embedding model where it must.
 
     The order is by similarity to the question, corrected by the passage's standing and against headings and questions.
     Only the `documents.sentence_candidate_count` likeliest are embedded: by the words they share with the question,
@@ -56,7 +62,7 @@ def best_sentences(
     if not candidates:
         return []
     texts = [passage.text[start:end] for passage, start, end in candidates]
-    vectors = llm.embed(texts=texts, context=context).vectors
+    vectors = _vectors(texts, context)
     similarities = vectors @ retrieval.question_vector
     found = [
         FoundSentence(
@@ -73,6 +79,28 @@ def best_sentences(
     standing = _standing(retrieval.passages)
     found.sort(key=lambda one: _merit(one, standing[one.passage.passage_id]), reverse=True)
     return found[:count]
+
+
+def _vectors(texts: Sequence[str], context: CallContext) -> NDArray[np.float32]:
+    """Return the texts' vectors, a row each; those of sentences compared before are known.
+
+    A passage is found for many questions, and embedding its sentences is most of the time to the first token.
+    """
+    choice = llm.choose(Route.Use.EMBEDDING)
+    keys: list[Key] = [(choice.llm_model_id, choice.model_code, text) for text in texts]
+
+    def compute(missing: Sequence[Key]) -> Mapping[Key, EmbeddedText]:
+        embeddings = llm.embed(
+            texts=[str(text) for _model_id, _code, text in missing], context=context, choice=choice
+        )
+        cost_nanos = sum(settled.amount_nanos for settled in embeddings.settled) // len(missing)
+        return {
+            key: EmbeddedText(vector, cost_nanos)
+            for key, vector in zip(missing, embeddings.vectors, strict=True)
+        }
+
+    known = store.get_many(SENTENCE_EMBEDDING, keys, compute)
+    return np.stack([known[key].vector for key in keys])
 
 
 def _standing(passages: Sequence[FoundPassage]) -> dict[int, float]:

@@ -8,7 +8,8 @@ from django.core.files import File
 from django.db import transaction
 from django.db.models import Max
 
-from apps.accounts.models import Audience, Department, User
+from apps.accounts.cache import AUDIENCE_SET
+from apps.accounts.models import Audience, AudienceMember, Department, User
 from apps.accounts.services import (
     audience_of_department,
     audience_of_user,
@@ -17,7 +18,9 @@ from apps.accounts.services import (
     make_custom_audience,
     set_custom_members,
 )
+from apps.caching import store
 from apps.documents import reasons, runs, storage
+from apps.documents.cache import changed
 from apps.documents.intake import Arrival, clean_name, receive
 from apps.documents.locks import lock_file
 from apps.documents.models import Document, DocumentVersion, IngestRun
@@ -132,14 +135,25 @@ def change_visibility(*, document: Document, by: User, visibility: Visibility) -
         if visibility.department is not None and visibility.department.pk != old.department_id:
             _check_department(by, visibility.department)
         if visibility.sharing is Sharing.PEOPLE and old.kind == Audience.Kind.CUSTOM:
+            _readers_changed(old)
             set_custom_members(old, [*visibility.people, locked.owner])
+            _readers_changed(old)
+            changed(locked.pk, old.pk)
             return locked
         new = _audience(locked.owner, visibility)
         if new != old:
+            _readers_changed(old, new)
             set_audience(locked, new)
             bump_generation(old, new)
             _drop_if_unused(old)
     return locked
+
+
+def _readers_changed(*audiences: Audience) -> None:
+    """Have what the named people of these audiences may read looked up anew, so that their next page is right."""
+    named = AudienceMember.objects.filter(audience__in=audiences)
+    for user_id in named.values_list("user_id", flat=True):
+        store.invalidate(AUDIENCE_SET, (user_id,))
 
 
 def _drop_if_unused(audience: Audience) -> None:
@@ -152,6 +166,7 @@ def rename(*, document: Document, name: str) -> Document:
     """Give the document another name; `Raises: RefusedError` where it cannot be one."""
     document.name = clean_name(name)
     document.save(update_fields=["name"])
+    changed(document.pk, document.audience_id)
     return document
 
 
@@ -159,6 +174,7 @@ def set_tags(*, document: Document, tags: Sequence[str]) -> Document:
     """Replace the document's tags."""
     document.tags = clean_tags(tags)
     document.save(update_fields=["tags"])
+    changed(document.pk)
     return document
 
 
@@ -216,6 +232,7 @@ def _start_run(document: Document) -> IngestRun:
 def _announce(document: Document, run: IngestRun) -> None:
     document.status = Document.Status.WAITING
     document.save(update_fields=["status"])
+    changed(document.pk)
     runs.take_for_hint(run)
     # Robust: without the broker the run waits for beat, which sends what is overdue.
     transaction.on_commit(partial(ingest.delay, str(run.pk)), robust=True)
@@ -234,6 +251,7 @@ def delete(*, document: Document) -> None:
         )
         audience = locked.audience
         locked.delete()
+        changed(document.pk, audience.pk)
         bump_generation(audience)
         _drop_if_unused(audience)
         # Robust: a store that is away must not undo the answer; the sweeper removes the file later.

@@ -1,14 +1,19 @@
 """The text of a version as its page shows it: a window of pages, and the marks of one passage."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
+from uuid import UUID
 
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from apps.documents.models import Document, DocumentVersion, Page
+from apps.caching import store
+from apps.documents.cache import PAGE_STARTS, PAGES
+from apps.documents.models import Page
 from apps.documents.parsing.kinds import kind_of_content_type
+from apps.documents.types import PageRow, PageRows
 
 WINDOW_PAGES: Final = 15
 
@@ -42,34 +47,53 @@ class PageWindow:
     has_passage: bool
 
 
-def page_at(version: DocumentVersion, offset: int) -> int:
+def page_at(version_id: UUID, offset: int) -> int:
     """Return the number of the page an offset lies on, 1 for a version without such."""
-    found = Page.objects.filter(version=version, start_offset__lte=offset).order_by("-start_offset")
-    return found.values_list("number", flat=True).first() or 1
+    starts = store.get_or_compute(PAGE_STARTS, (version_id,), partial(_starts, version_id))
+    found = bisect_right(starts, offset, key=lambda start: start[1])
+    return starts[found - 1][0] if found else 1
+
+
+def _starts(version_id: UUID) -> tuple[tuple[int, int], ...]:
+    pages = Page.objects.filter(version_id=version_id).order_by("start_offset")
+    return tuple(pages.values_list("number", "start_offset"))
 
 
 def window(
-    document: Document, version: DocumentVersion, *, first: int, mark: tuple[int, int] | None
+    *, version_id: UUID, content_type: str, first: int, mark: tuple[int, int] | None
 ) -> PageWindow:
-    """Return pages from `first` on, with [start, end) of the version's text marked."""
-    pages = version.pages.order_by("number")
-    shown = list(pages.filter(number__gte=first)[: WINDOW_PAGES + 1])
-    following = shown.pop() if len(shown) > WINDOW_PAGES else None
-    before: QuerySet[Page] = pages.filter(number__lt=first).order_by("-number")
-    previous = list(before.values_list("number", flat=True)[:WINDOW_PAGES])
-    views = list(_views(document, shown, mark))
+    """Return pages from `first` on, with [start, end) of the version's text marked.
+
+    Whether the person may read them is the caller's question to the document's facts.
+    """
+    rows = store.get_or_compute(PAGES, (version_id, first), partial(_rows, version_id, first))
+    views = list(_views(content_type, rows.pages, mark))
     return PageWindow(
         pages=views,
-        previous_page=previous[-1] if previous else None,
-        next_page=following.number if following else None,
+        previous_page=rows.previous_page,
+        next_page=rows.next_page,
         has_passage=any(part.is_marked for view in views for part in view.parts),
     )
 
 
+def _rows(version_id: UUID, first: int) -> PageRows:
+    pages = Page.objects.filter(version_id=version_id).order_by("number")
+    found = pages.filter(number__gte=first).values_list("number", "start_offset", "text")
+    shown = [PageRow(*row) for row in found[: WINDOW_PAGES + 1]]
+    following = shown.pop() if len(shown) > WINDOW_PAGES else None
+    before = pages.filter(number__lt=first).order_by("-number")
+    previous = list(before.values_list("number", flat=True)[:WINDOW_PAGES])
+    return PageRows(
+        pages=tuple(shown),
+        previous_page=previous[-1] if previous else None,
+        next_page=following.number if following else None,
+    )
+
+
 def _views(
-    document: Document, pages: Iterable[Page], mark: tuple[int, int] | None
+    content_type: str, pages: Iterable[PageRow], mark: tuple[int, int] | None
 ) -> Iterable[PageView]:
-    word = kind_of_content_type(document.content_type).page_word
+    word = kind_of_content_type(content_type).page_word
     labels = {"page": _("Page %d"), "slide": _("Slide %d"), "sheet": _("Sheet %d")}
     needs_anchor = True
     for page in pages:
@@ -83,7 +107,7 @@ def _views(
         )
 
 
-def _parts(page: Page, mark: tuple[int, int] | None, *, needs_anchor: bool) -> list[PagePart]:
+def _parts(page: PageRow, mark: tuple[int, int] | None, *, needs_anchor: bool) -> list[PagePart]:
     text = page.text
     if mark is None:
         return [PagePart(text)]

@@ -16,7 +16,7 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import content_disposition_header
@@ -25,15 +25,25 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.accounts.models import Department, User
 from apps.accounts.services import NoDepartmentError, paying_department
+from apps.caching import http
 from apps.documents import reasons, services
 from apps.documents.events import progress_events
+from apps.documents.facts import DocumentFacts, with_facts
 from apps.documents.forms import DetailsForm, UploadForm, VisibilityForm
-from apps.documents.models import Document, DocumentVersion
+from apps.documents.models import Document
 from apps.documents.parsing.kinds import EXTENSIONS, kind_of_content_type
 from apps.documents.parsing.types import RefusedError
 from apps.documents.progress import UNFINISHED, read_progress
-from apps.documents.rows import Filters, listed, rows_of, visible_tags, with_facts
+from apps.documents.readable import (
+    DEPARTMENT,
+    departments_of,
+    names_of,
+    readable_facts,
+    row_for,
+)
+from apps.documents.rows import Filters, listed, rows_of, visible_tags
 from apps.documents.storage import open_original, pieces
+from apps.documents.types import Named
 from apps.documents.viewer import page_at, window
 from apps.tuning import live
 
@@ -82,9 +92,11 @@ def document_list(request: SignedInRequest) -> HttpResponse:
         "tag": filters.tag,
         "status": filters.status,
     }
+    moments = [row.uploaded_at for row in rows]
     if request.GET.get("partial"):
-        return render(request, "documents/_rows.html", context)
-    return render(request, "documents/list.html", context | _list_facts(request.user, rows))
+        return http.fragment(request, "documents/_rows.html", context, moments=moments)
+    context |= _list_facts(request.user, rows)
+    return http.page(request, "documents/list.html", context, moments=moments)
 
 
 def _list_facts(user: User, rows: list[Any]) -> dict[str, Any]:
@@ -145,18 +157,25 @@ def _number(text: str | None) -> int | None:
     return int(text) if is_number and text else None
 
 
-def _version(request: HttpRequest, document: Document) -> DocumentVersion | None:
-    """Return the version asked for, which a citation may name, else the one that serves."""
+def _facts(request: SignedInRequest, document_id: UUID) -> DocumentFacts:
+    facts = readable_facts(request.user, [document_id]).get(document_id)
+    if facts is None:
+        raise Http404
+    return facts
+
+
+def _version(request: HttpRequest, facts: DocumentFacts) -> tuple[UUID, int] | None:
+    """Return id and page count of the version asked for, which a citation may name, else of the one that serves."""
     asked = request.GET.get("version")
     if not asked:
-        return document.active_version
+        return (facts.active_version_id, facts.page_count) if facts.active_version_id else None
     try:
-        version = document.versions.filter(pk=UUID(asked), page_count__gt=0).first()
+        page_count = dict(facts.versions).get(UUID(asked))
     except ValueError:
-        version = None
-    if version is None:
+        page_count = None
+    if not page_count:
         raise Http404
-    return version
+    return UUID(asked), page_count
 
 
 def _mark(request: HttpRequest) -> tuple[int, int] | None:
@@ -168,25 +187,26 @@ def _mark(request: HttpRequest) -> tuple[int, int] | None:
 @require_GET
 def detail(request: SignedInRequest, document_id: UUID) -> HttpResponse:
     """Show a document: its facts and a window of its pages, at the passage asked for."""
-    document = get_object_or_404(
-        with_facts(Document.objects.visible_to(request.user)), pk=document_id
-    )
-    row = rows_of(request.user, [document])[0]
-    version, mark = _version(request, document), _mark(request)
+    facts = _facts(request, document_id)
+    row = row_for(request.user, facts)
+    version, mark = _version(request, facts), _mark(request)
+    version_id, page_count = version or (None, 0)
     context: dict[str, Any] = {
         "document": row,
-        "facts": _facts(document),
-        "is_current_version": version is not None and version.pk == document.active_version_id,
-        "version_id": version.pk if version else None,
-        "page_count": version.page_count if version else 0,
+        "facts": _described(facts),
+        "is_current_version": version_id is not None and version_id == facts.active_version_id,
+        "version_id": version_id,
+        "page_count": page_count,
         "pages": [],
         "has_passage": False,
         "start": mark[0] if mark else None,
         "end": mark[1] if mark else None,
     }
-    if version is not None:
-        first = page_at(version, mark[0]) if mark else _number(request.GET.get("page")) or 1
-        shown = window(document, version, first=first, mark=mark)
+    if version_id is not None:
+        first = page_at(version_id, mark[0]) if mark else _number(request.GET.get("page")) or 1
+        shown = window(
+            version_id=version_id, content_type=facts.content_type, first=first, mark=mark
+        )
         context |= {
             "pages": shown.pages,
             "next_page": shown.next_page,
@@ -194,47 +214,60 @@ def detail(request: SignedInRequest, document_id: UUID) -> HttpResponse:
             "has_passage": shown.has_passage,
         }
     if row.can_manage:
-        context |= _sharing(request.user, document, row.visibility)
-    return render(request, "documents/detail.html", context)
+        context |= _sharing(request.user, facts, row.visibility)
+    return http.page(request, "documents/detail.html", context, moments=[row.uploaded_at])
 
 
-def _facts(document: Document) -> list[tuple[str, str]]:
+def _described(facts: DocumentFacts) -> list[tuple[str, str]]:
     labels = {"title": _("Title"), "author": _("Author"), "subject": _("Subject")}
-    return [(labels[name], value) for name, value in document.metadata.items() if name in labels]
+    return [(labels[name], value) for name, value in facts.metadata if name in labels]
 
 
-def _sharing(user: User, document: Document, visibility: str) -> dict[str, Any]:
-    audience = document.audience
-    named = User.objects.filter(audience_memberships__audience=audience).exclude(
-        pk=document.owner_id
-    )
+def _sharing(user: User, facts: DocumentFacts, visibility: str) -> dict[str, Any]:
+    departments = departments_of(user)
+    shared_with = facts.audience_department_id
+    if shared_with and shared_with not in {one.id for one in departments}:
+        names = names_of([(DEPARTMENT, shared_with)])
+        departments = (*departments, Named(shared_with, names.get(shared_with, "")))
     form = VisibilityForm(
         user=user,
-        shared_with=audience.department,
-        initial={"visibility": visibility, "department": audience.department_id},
+        departments=sorted(departments, key=lambda one: one.name),
+        initial={"visibility": visibility, "department": shared_with},
     )
-    return {"update_form": form, "people": [_person(person) for person in named.order_by("email")]}
+    return {"update_form": form, "people": _named_people(facts)}
+
+
+def _named_people(facts: DocumentFacts) -> list[dict[str, str]]:
+    if not facts.reader_count:
+        return []
+    named = User.objects.filter(audience_memberships__audience_id=facts.audience_id)
+    return [_person(person) for person in named.exclude(pk=facts.owner_id).order_by("email")]
 
 
 @login_required
 @require_GET
 def pages(request: SignedInRequest, document_id: UUID) -> HttpResponse:
     """Give more pages of the viewer, for a scroll down or up."""
-    document = get_object_or_404(Document.objects.visible_to(request.user), pk=document_id)
-    version = _version(request, document)
+    facts = _facts(request, document_id)
+    version = _version(request, facts)
     if version is None:
         raise Http404
-    first = _number(request.GET.get("from")) or 1
-    shown = window(document, version, first=first, mark=_mark(request))
-    response = HttpResponse(
-        "".join(
+    version_id, page_count = version
+    first, mark = _number(request.GET.get("from")) or 1, _mark(request)
+
+    def rendered() -> HttpResponse:
+        shown = window(
+            version_id=version_id, content_type=facts.content_type, first=first, mark=mark
+        )
+        parts = [
             render_to_string("documents/_page.html", {"page": page}, request)
             for page in shown.pages
-        )
-    )
-    response.headers["X-Next-Page"] = str(shown.next_page or "")
-    response.headers["Cache-Control"] = "private, no-store"
-    return response
+        ]
+        return HttpResponse("".join(parts), headers={"X-Next-Page": str(shown.next_page or "")})
+
+    # A version's pages never change, so its name stands for their text: 304 reads none of it.
+    shown = [version_id, page_count, facts.content_type, first, mark]
+    return http.conditional(request, shown, rendered)
 
 
 @login_required
@@ -257,7 +290,7 @@ async def original(request: HttpRequest, document_id: UUID) -> HttpResponseBase:
         headers={
             "Content-Disposition": content_disposition_header(as_attachment=True, filename=name),
             "Content-Length": str(document.size_bytes),
-            "Cache-Control": "private, no-store",
+            "Cache-Control": http.NOT_KEPT,
             "X-Content-Type-Options": "nosniff",
         },
     )

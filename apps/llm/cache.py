@@ -11,9 +11,9 @@ ROUTE: Keyspace[RoutedModel] = register(
         "provider's key.",
         fresh_by="Saving providers, models and routes, and triggers on them.",
         shared_by=Sharing.EVERYONE,
-        ttl_seconds=30,
+        ttl_seconds=300,
         has_l2=False,
-        l1_ttl_seconds=30,
+        l1_ttl_seconds=300,
         l1_share_ratio=0.001,
     )
 )

@@ -126,10 +126,12 @@ CACHE_URL = env.str("CACHE_URL", default="redis://127.0.0.1:6379/0")
 # How long a request waits for the cache at most, and once: after that values are computed until it is back.
 CACHE_TIMEOUT_SECONDS = env.float("CACHE_TIMEOUT_SECONDS", default=0.05)
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6380/0")
+# Django's own cache holds allauth's limits of sign-ins, which refuse everybody where they cannot count: so it is the
+# state's Valkey, not the cache's. What Parley caches goes through `caching.store`.
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": CACHE_URL,
+        "LOCATION": REDIS_URL,
         "KEY_PREFIX": "parley",
         "OPTIONS": {
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
@@ -343,6 +345,11 @@ UNFOLD = {
                         "title": _("Parameters"),
                         "icon": "tune",
                         "link": reverse_lazy("admin:tuning_parameters"),
+                    },
+                    {
+                        "title": _("Journal"),
+                        "icon": "history",
+                        "link": reverse_lazy("admin:tuning_revision_changelist"),
                     },
                     {
                         "title": _("Caches"),

@@ -3,6 +3,7 @@ import "./confirm.js";
 import "./drawer.js";
 import "./hotkeys.js";
 import "./palette.js";
+import "./revived.js";
 import "./toast.js";
 import "./tooltip.js";
 

@@ -16,6 +16,7 @@ from apps.caching.flusher import Buffer, Flusher
 from apps.caching.keyspaces import Keyspace, Sharing
 from apps.caching.models import CachePolicy, InvalidationOutbox
 from apps.caching.outcomes import Level
+from apps.tuning import history
 from apps.tuning.models import Revision, Right, ScheduledChange
 
 BOOKS: Keyspace[str] = Keyspace(
@@ -203,6 +204,19 @@ def test_a_change_can_wait_for_its_time(operator: Client) -> None:
     assert waiting.values == {"ttl_seconds": 45.0}
     assert policies.of(BOOKS).ttl_seconds == 600
     assert "Still to come" in operator.get(PAGE).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rollback_brings_values_back_but_no_purged_entry(admin_user: User) -> None:
+    first = services.set_policy(name=BOOKS.name, values={"ttl_seconds": 30}, author_id=None)
+    assert first is not None
+    services.set_policy(name=BOOKS.name, values={"ttl_seconds": 90}, author_id=None)
+    store.get_or_compute(BOOKS, ("a", "1"), lambda: "old")
+    services.purge(name=BOOKS.name, author_id=None)
+    history.rollback(revision=first, author_id=admin_user.pk)
+    assert policies.of(BOOKS).ttl_seconds == 30
+    assert policies.of(BOOKS).epoch == 1
+    assert store.get_or_compute(BOOKS, ("a", "1"), lambda: "new") == "new"
 
 
 @pytest.mark.django_db(transaction=True)

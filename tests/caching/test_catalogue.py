@@ -34,11 +34,11 @@ def test_each_keyspace_says_what_it_is_and_how_it_is_kept_fresh() -> None:
 
 
 def test_access_and_answers_are_never_served_past_their_time() -> None:
-    guarded = ("session", "audience", "answer", "retrieval", "conversation", "document")
+    guarded = ("session", "audience", "answer", "retrieval", "conversation", ":document:")
     for keyspace in _shipped():
         if any(word in keyspace.name for word in guarded):
             assert keyspace.stale_if_error_seconds == 0, keyspace.name
-        if "session" in keyspace.name or "answer" in keyspace.name:
+        if keyspace.name.startswith(("accounts:session:", "chat:answer:", "chat:answer-semantic:")):
             assert keyspace.l1_ttl_seconds == 0, keyspace.name
 
 

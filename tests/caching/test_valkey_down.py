@@ -22,7 +22,8 @@ from apps.caching.models import InvalidationOutbox
 from apps.caching.outcomes import Level
 from tests.caching.processes.barrier import until_heard
 from tests.caching.processes.spaces import KEPT, SHARED, SPACES, declared, triggers
-from tests.caching.processes.valkey import INJURIES, OwnValkey, running
+from tests.caching.processes.valkey import INJURIES, OwnValkey
+from tests.caching.processes.valkey import valkey as valkey
 from tests.caching.waiting import until
 from tests.factories.accounts import DepartmentFactory
 
@@ -30,29 +31,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def valkey(settings: Any) -> Iterator[OwnValkey]:
-    """A Valkey of our own as the process's cache."""
-    with running() as server:
-        _use(server.url, settings)
-        yield server
-        listener.listener.stop()
-    _use(os.environ["CACHE_URL"], settings)
-    breaker.renew()
-
-
-def _use(url: str, settings: Any) -> None:
-    if listener.listener.is_started:
-        listener.listener.stop()
-    remote.drop_connections()
-    settings.CACHE_URL = url
-    remote.client.cache_clear()
-
-
-@pytest.fixture
 def department(valkey: OwnValkey) -> Iterator[Department]:
-    """A department called "before", cached in both keyspaces and kept fresh by triggers."""
+    """A department called "before", cached in every keyspace and kept fresh by triggers."""
     making, dropping = triggers()
-    with declared(SHARED, KEPT), connection.cursor() as cursor:
+    with declared(*SPACES.values()), connection.cursor() as cursor:
         cursor.execute(making)
         try:
             found = DepartmentFactory(name="before")
@@ -178,7 +160,7 @@ def test_the_relay_keeps_its_rows_until_valkey_is_back(
         if injury != "out of memory":
             with pytest.raises(remote.Unavailable):
                 relay.repeat_all()
-            assert InvalidationOutbox.objects.count() == len(SPACES)
+            assert InvalidationOutbox.objects.filter(keyspace__in=SPACES).count() == len(SPACES)
         worker.start()
     finally:
         heal(valkey)
@@ -192,12 +174,11 @@ def test_the_relay_keeps_its_rows_until_valkey_is_back(
 def test_a_listener_that_is_cut_off_empties_memory_and_comes_back(
     valkey: OwnValkey, department: Department
 ) -> None:
-    memory = local.memory(KEPT.name, _limit())
-    assert len(memory) == 1
+    assert kept_count() == 1
     client = remote.client()
     [tracking] = [one for one in client.client_list() if "t" in one["flags"]]
     client.client_kill_filter(_id=tracking["id"])
-    until(lambda: len(memory) == 0)
+    until(lambda: kept_count() == 0)
     # While it was away another process has changed it, and told Valkey.
     Department.objects.filter(pk=department.pk).update(name="after")
     relay.repeat_all()
@@ -217,13 +198,13 @@ def test_without_a_listener_memory_is_neither_read_nor_filled(
     relay.repeat_all()
     for _again in range(3):
         assert name_of(department, KEPT.name) == "after"
-    assert len(local.memory(KEPT.name, _limit())) == 0
+    assert kept_count() == 0
 
 
 def test_a_forked_child_listens_for_itself_whatever_locks_were_held(
     valkey: OwnValkey, department: Department
 ) -> None:
-    memory = local.memory(KEPT.name, _limit())
+    memory = local._memories[KEPT.name]
     is_held, may_let_go = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -253,24 +234,23 @@ def _live_as_child(department: Department) -> int:
     for _again in range(3):
         found = store.get_or_compute(KEPT, (department.pk,), lambda: "before")
         until_heard()
-    is_kept = len(local.memory(KEPT.name, _limit())) == 1
+    is_kept = kept_count() == 1
     own = {one["id"] for one in remote.client().client_list() if "t" in one["flags"]}
     # As another process would: only the listener can tell.
-    keys = outbox_keys(department)
+    keys = valkey_keys(department)
     remote.INVALIDATE(keys, 60_000, "0")
     until_heard()
-    is_dropped = len(local.memory(KEPT.name, _limit())) == 0
+    is_dropped = kept_count() == 0
     return 0 if found == "before" and is_kept and is_dropped and len(own) == 2 else 3
 
 
-def outbox_keys(department: Department) -> tuple[str, str, str]:
+def valkey_keys(department: Department) -> tuple[str, str, str]:
     from apps.caching import keyspaces, policies
 
     digest = keyspaces.digest(KEPT, (department.pk,))
     return remote.keys_of(KEPT.name, policies.of(KEPT).epoch, digest)
 
 
-def _limit() -> int:
-    from apps.caching import policies
-
-    return policies.of(KEPT).l1_limit
+def kept_count() -> int:
+    figures = local.figures().get(KEPT.name)
+    return figures.entries if figures else 0

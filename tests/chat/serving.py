@@ -26,7 +26,7 @@ CSRF_TOKEN = "c" * 32
 class Server:
     """The process, and its address."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings_module: str = "project.settings.test") -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
@@ -46,7 +46,7 @@ class Server:
             ],
             env={
                 **os.environ,
-                "DJANGO_SETTINGS_MODULE": "project.settings.test",
+                "DJANGO_SETTINGS_MODULE": settings_module,
                 "DATABASE_URL": test_database_url(),
                 "DATABASE_POOL_MAX": str(POOL_SIZE),
                 "DATABASE_POOL_TIMEOUT": "20",
@@ -81,9 +81,9 @@ def test_database_url() -> str:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving(settings_module: str = "project.settings.test") -> Iterator[Server]:
     """Run a server."""
-    server = Server()
+    server = Server(settings_module)
     try:
         server.wait()
         yield server

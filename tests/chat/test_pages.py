@@ -187,7 +187,7 @@ def test_archived_conversations_have_a_list_of_their_own(owner: User, owner_clie
     url = reverse("chat:conversation-update", args=[conversation.pk])
     assert owner_client.post(url, {"is_archived": "1"}).json()["is_archived"] is True
     listed = reverse("chat:conversation-list")
-    assert owner_client.get(listed).context["conversations"].items == []
+    assert not owner_client.get(listed).context["conversations"].items
     assert len(owner_client.get(listed, {"archived": "1"}).context["conversations"].items) == 1
     assert owner_client.post(url, {"is_archived": "0"}).json()["is_archived"] is False
 

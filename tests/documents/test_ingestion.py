@@ -18,7 +18,7 @@ from apps.accounts.models import User
 from apps.billing.models import Purpose, UsageRecord
 from apps.documents import ingestion, reasons, runs, services, storage, tasks
 from apps.documents.models import Document, IngestRun, Page, Passage, PassageEmbedding
-from apps.documents.progress import progress_of, with_latest_run
+from apps.documents.progress import read_progress
 from apps.documents.types import Sharing, Visibility
 from apps.llm.models import Route
 from tests.documents import files
@@ -220,7 +220,7 @@ def test_a_run_interrupted_too_often_fails_and_can_be_retried(
     tasks.resume_runs()
     document.refresh_from_db()
     assert document.status == Document.Status.FAILED
-    found = progress_of(with_latest_run(Document.objects.all()).get(), now=timezone.now())
+    [found] = read_progress(owner, [document.pk])
     assert (found.reason, found.can_retry) == (reasons.message(reasons.GAVE_UP), True)
     services.retry(document=document)
     assert ingested(document).status == Document.Status.READY

@@ -16,6 +16,7 @@ from playwright.async_api import Browser, FilePayload, Locator, Page, Request, e
 from apps.accounts.models import User
 from apps.accounts.services import everyone, make_custom_audience
 from apps.documents import ingestion, storage
+from apps.documents.cache import changed
 from apps.documents.models import Document, IngestRun
 from apps.llm.models import Route
 from tests.browsing import look, signed_in
@@ -77,6 +78,8 @@ async def is_marked(page: Page) -> bool:
 async def set_run(document: Document, status: Document.Status, **fields: Any) -> None:
     await IngestRun.objects.filter(document=document).aupdate(**fields)
     await Document.objects.filter(pk=document.pk).aupdate(status=status)
+    # As ingestion does.
+    await sync_to_async(changed)(document.pk)
 
 
 async def stored_run(name: str, content: bytes) -> UUID:

@@ -49,7 +49,7 @@ def write(department: str, name: str, die_at: str | None) -> int:
 
         from apps.accounts.models import Department
         from apps.caching import store
-        from tests.caching.processes.spaces import KEPT, SHARED
+        from tests.caching.processes.spaces import KEPT, MEMORY, SHARED
 
         def step(label: str) -> None:
             if label == die_at:
@@ -62,6 +62,7 @@ def write(department: str, name: str, die_at: str | None) -> int:
             store.invalidate(SHARED, (UUID(department),))
             transaction.on_commit(lambda: step("between invalidations"))
             store.invalidate(KEPT, (UUID(department),))
+            store.invalidate(MEMORY, (UUID(department),))
             step("before commit")
         step("after invalidations")
 

@@ -4,13 +4,14 @@ Run as `python -m tests.caching.processes.reader`; talking.py says how to talk w
 """
 
 import threading
+import time
 from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
 
 import django
 
-from tests.caching.processes.talking import serve
+from tests.caching.processes.talking import serve, tell
 
 _slow: dict[str, tuple[threading.Thread, threading.Event, list[str]]] = {}
 
@@ -76,6 +77,16 @@ def barrier() -> bool:
     return True
 
 
+def until_dropped(space: str) -> float:
+    """Say that we watch, then return the moment (time.monotonic) at which memory has let go of its entry."""
+    from apps.caching import local
+
+    tell("watching")
+    while local.figures()[space].entries:
+        time.sleep(0.00005)
+    return time.monotonic()
+
+
 def forget_and_listen() -> bool:
     """Begin a new test: nothing remembered, a connection to the news."""
     from apps.caching import store
@@ -92,7 +103,8 @@ def main() -> None:
     from tests.caching.processes.spaces import SPACES, declared
 
     handlers: dict[str, Any] = {
-        one.__name__: one for one in (read, begin, finish, barrier, forget_and_listen)
+        one.__name__: one
+        for one in (read, begin, finish, barrier, until_dropped, forget_and_listen)
     }
     with ExitStack() as stack:
         stack.enter_context(declared(*SPACES.values()))

@@ -69,5 +69,14 @@ def serve(handlers: dict[str, Handler]) -> None:
             answer = {"answer": handlers[command.pop("do")](**command)}
         except Exception:  # noqa: BLE001 - the test is told
             answer = {"error": traceback.format_exc()}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+        _write(answer)
+
+
+def tell(answer: Any) -> None:
+    """Answer before the command has ended."""
+    _write({"answer": answer})
+
+
+def _write(answer: Any) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()

@@ -7,9 +7,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
 from redis import Redis
 
+from apps.caching import listener, remote
+from apps.caching.breaker import breaker
 from project.supervisor.data_folder import DataFolder
 from project.supervisor.valkey import Valkey
 from tests.caching.waiting import until
@@ -89,3 +93,24 @@ def running() -> Iterator[OwnValkey]:
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def valkey(settings: Any) -> Iterator[OwnValkey]:
+    """A Valkey of our own as the process's cache."""
+    with running() as server:
+        _use(server.url, settings)
+        yield server
+        listener.listener.stop()
+    _use(os.environ["CACHE_URL"], settings)
+    breaker.renew()
+
+
+def _use(url: str, settings: Any) -> None:
+    if listener.listener.is_started:
+        listener.listener.stop()
+    remote.drop_connections()
+    settings.CACHE_URL = url
+    # As shipped; other tests wait longer, for a machine under load.
+    settings.CACHE_TIMEOUT_SECONDS = 0.05
+    remote.client.cache_clear()

@@ -1,0 +1,1 @@
+"""Filters of chat's templates."""
