@@ -223,8 +223,9 @@ async def test_a_hanging_embedding_model_holds_up_no_other_reply(
         accepted = await events.until("accepted")
         await events.until("token")
         asking = [
-            asyncio.create_task(browser.answer("How long is annual leave?", sources="ALL"))
-            for _question in range(PREPARE_THREADS)
+            # Each another one: the same would be embedded once, for all who wait.
+            asyncio.create_task(browser.answer(f"How long is leave of kind {n}?", sources="ALL"))
+            for n in range(PREPARE_THREADS)
         ]
         while len(provider.requests) < 1 + PREPARE_THREADS:
             await asyncio.sleep(0)

@@ -22,7 +22,6 @@ class Model(FakeProvider):
     def __init__(self, topics: Mapping[str, Topic]) -> None:
         super().__init__()
         self._topics = topics
-        self.answer_count = 0
 
     @classmethod
     def of(cls, day: Day) -> Self:
@@ -33,7 +32,6 @@ class Model(FakeProvider):
     async def _answer_unless_left(
         self, body: dict[str, Any], script: Script, receive: Receive, send: Send
     ) -> None:
-        self.answer_count += 1
         text = self._answer(str(body["messages"][-1]["content"]))
         words = re.findall(r"\S+\s*", text)
         await super()._answer_unless_left(body, Script(steps=words), receive, send)
