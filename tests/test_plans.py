@@ -117,6 +117,8 @@ def someone(
         with connection.cursor() as cursor:
             # Two million checks of foreign keys that are right by construction would take a minute.
             cursor.execute("SET LOCAL session_replication_role = replica")
+            # Some millions of rows take as long as the machine is busy.
+            cursor.execute("SET LOCAL statement_timeout = 0")
             cursor.execute(SEED.format(rows=request.param, owners=OWNERS), values)
             for table in TABLES:
                 cursor.execute(f"ANALYZE {table}")

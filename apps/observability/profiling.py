@@ -12,11 +12,12 @@ from silk.middleware import SilkyMiddleware
 from apps.tuning import live
 
 SILK_PREFIX = "/silk/"
+RATIO = "observability.profiling_ratio"
 NEVER_PREFIXES = ("/static/", "/metrics", "/livez", "/readyz")
 
 
-def should_profile(request: HttpRequest) -> bool:
-    """Say whether this request goes through silk: its own pages always, others by the live share.
+def should_profile(request: HttpRequest, ratio: float) -> bool:
+    """Say whether this request goes through silk: its own pages always, others by the live share, `ratio`.
 
     Async views are the streams: silk would hold a connection for each to its end (they are timed elsewhere).
     """
@@ -24,7 +25,6 @@ def should_profile(request: HttpRequest) -> bool:
         return True
     if request.path.startswith(NEVER_PREFIXES):
         return False
-    ratio = live.number("observability.profiling_ratio")
     if ratio <= 0 or random.random() >= ratio:  # noqa: S311 - sampling
         return False
     try:
@@ -50,7 +50,10 @@ class StaffProfilingMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self._acall(request)
-        chosen = self.silk if should_profile(request) else self.get_response
+        if not request.path.startswith(NEVER_PREFIXES):
+            live.snapshot()
+        picked = should_profile(request, float(live.known(RATIO)))
+        chosen = self.silk if picked else self.get_response
         response: HttpResponseBase = chosen(request)
         return response
 
@@ -63,6 +66,7 @@ class StaffProfilingMiddleware:
 
     async def _picks(self, request: HttpRequest) -> bool:
         """Decide without a thread hop while the live snapshot is fresh: most requests pay nothing."""
-        if live.is_fresh() or request.path.startswith(NEVER_PREFIXES):
-            return should_profile(request)
-        return await sync_to_async(should_profile)(request)
+        if not live.is_fresh() and not request.path.startswith(NEVER_PREFIXES):
+            await sync_to_async(live.snapshot)()
+        # As known now: it may have ended since, and a look would be a query in the event loop.
+        return should_profile(request, float(live.known(RATIO)))

@@ -70,6 +70,18 @@ def value(name: str) -> Value:
     return snapshot().get(name, parameter.default)
 
 
+def known(name: str) -> Value:
+    """Return the value of a declared parameter as last read, without ever a query: for async code.
+
+    Whoever has just seen `is_fresh` may find the snapshot ended by the next line; `snapshot` would read it again there.
+
+    Raises:
+        ParameterError: nothing of that name is declared.
+    """
+    parameter = registry.get(name)
+    return _values.get(name, parameter.default)
+
+
 def integer(name: str) -> int:
     """Return the live value of a whole-number parameter."""
     return int(value(name))

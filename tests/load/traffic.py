@@ -108,7 +108,8 @@ class _Maker:
         chances = self.draw.random(3)
         follow_up = None
         if chances[0] < FOLLOW_UPS:
-            topic = self.now.asked_about(person, "everyone")[int(self.draw.integers(8))]
+            topics = self.now.asked_about(person, "everyone")[:8]
+            topic = topics[int(self.draw.integers(len(topics)))]
             follow_up = Question(topic.follow_up(), topic)
         return Visit(
             at=at,

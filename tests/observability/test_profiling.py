@@ -1,11 +1,12 @@
 """Silk: off as shipped, live by its share, never for streams, its pages for operators only."""
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from silk.models import Request
 
 from apps.accounts.models import User
-from apps.observability.profiling import should_profile
+from apps.observability.profiling import StaffProfilingMiddleware, should_profile
 from apps.observability.tasks import collect_profiles
 from apps.tuning import live, services
 
@@ -53,8 +54,19 @@ def test_a_request_is_recorded_without_its_body_once_switched_on(
         "/nowhere/",
     ],
 )
-def test_streams_and_probes_are_never_recorded(path: str, profiling: None) -> None:
-    assert not should_profile(RequestFactory().get(path))
+def test_streams_and_probes_are_never_recorded(path: str) -> None:
+    assert not should_profile(RequestFactory().get(path), 1.0)
+
+
+async def test_a_snapshot_that_ends_meanwhile_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(_request: object) -> HttpResponse:
+        return HttpResponse("fine")
+
+    # Fresh when asked, ended when read: a query here, in the event loop, would be an error.
+    monkeypatch.setattr(live, "is_fresh", lambda: True)
+    live.forget()
+    request = RequestFactory().get("/chat/")
+    assert (await StaffProfilingMiddleware(answer)(request)).content == b"fine"
 
 
 @pytest.mark.django_db

@@ -24,7 +24,7 @@ from apps.documents.retrieval import EmbeddedQuestion
 from apps.documents.types import FoundPassage
 from apps.llm.types import Choice
 from apps.observability.profiling import should_profile
-from apps.tuning import registry
+from apps.tuning import live, registry
 from tests.factories.billing import call_context
 from tests.factories.documents import served, uploaded
 from tests.tuning.turning import turns
@@ -206,6 +206,7 @@ def test_a_worker_holds_its_run_as_long_as_is_set(owner: User, turn: Turn) -> No
 @turns("observability.profiling_ratio")
 def test_requests_are_recorded_as_soon_as_it_is_set(turn: Turn) -> None:
     request = RequestFactory().get("/account/profile/")
-    assert not should_profile(request)
-    turn("observability.profiling_ratio", 1.0)
-    assert should_profile(request)
+    name = "observability.profiling_ratio"
+    assert not should_profile(request, live.number(name))
+    turn(name, 1.0)
+    assert should_profile(request, live.number(name))

@@ -13,7 +13,9 @@ from apps.caching import relay
 class Command(BaseCommand):
     """The relay process."""
 
-    help = "Repeat the invalidations of the outbox in Valkey, every 250 ms, until SIGTERM or SIGINT."
+    help = (
+        "Repeat the invalidations of the outbox in Valkey, every 250 ms, until SIGTERM or SIGINT."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
