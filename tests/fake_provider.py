@@ -119,6 +119,8 @@ class FakeProvider:
             ws="none",
             interface="asgi3",
             timeout_graceful_shutdown=1,
+            # Never closes an idle connection in the moment in which the next question is sent on it.
+            timeout_keep_alive=3600,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="fake-provider")
