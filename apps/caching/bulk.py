@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from apps.caching import access, entries, keyspaces, remote
-from apps.caching.drivers import note
+from apps.caching import entries, keyspaces, remote
+from apps.caching.drivers import note, recall
 from apps.caching.keyspaces import Key, Keyspace
 from apps.caching.outcomes import Level
 from apps.caching.policies import Policy
-from apps.caching.reading import Found, Read, memory_of
+from apps.caching.reading import Found, Read
 
 V = TypeVar("V")
 
@@ -27,13 +27,10 @@ def read_many(
     """
     values: dict[Key, V] = {}
     reads: list[Read] = []
-    memory = memory_of(keyspace, policy)
     for key in dict.fromkeys(keys):
-        entry = memory.get(key) if memory is not None else None
+        entry = recall(keyspace, policy, key, started)
         if entry is not None:
             values[key] = entry[0]
-            elapsed_us = (time.perf_counter() - started) * 1_000_000
-            access.note(keyspace, entry[2], Level.L1, elapsed_us, entry[3], entry[4])
         else:
             reads.append(Read(keyspace, policy, key, keyspaces.digest(keyspace, key)))
     if reads:

@@ -1,4 +1,4 @@
-"""The doing of reads: one driver for sync code, one for async, and the early refreshes in the background."""
+"""The doing of reads: from memory, by a driver for sync code and one for async; early refreshes; each read noted."""
 
 import asyncio
 import contextvars
@@ -11,10 +11,11 @@ from typing import Any
 
 from django.db import connections
 
-from apps.caching import access
-from apps.caching.keyspaces import Keyspace
+from apps.caching import access, local
+from apps.caching.keyspaces import Key, Keyspace
 from apps.caching.outcomes import Level
-from apps.caching.reading import Ask, Compute, Found, Read, Refresh, Steps, Wait
+from apps.caching.policies import Policy
+from apps.caching.reading import Ask, Compute, Found, Read, Refresh, Steps, Wait, memory_of
 
 logger = logging.getLogger(__name__)
 
@@ -105,14 +106,31 @@ async def _arefresh(read: Read, generation: bytes, compute: Callable[[], Awaitab
         logger.exception("early refresh failed", extra={"keyspace": read.keyspace.name})
 
 
+def recall(keyspace: Keyspace[Any], policy: Policy, key: Key, started: float) -> local.Entry | None:
+    """Return what this process's memory holds of a key, noted as a read from there; None where it holds nothing."""
+    memory = memory_of(keyspace, policy)
+    entry = memory.get(key) if memory is not None else None
+    if entry is not None:
+        access.note(keyspace, entry[2], Level.L1, _elapsed_us(started), entry[3], entry[4])
+    return entry
+
+
+def note_past(keyspace: Keyspace[Any], started: float) -> None:
+    """Tell the access log of a value that was computed past the cache."""
+    access.note(keyspace, None, Level.BYPASS, _elapsed_us(started), 0, 0)
+
+
 def note(
     keyspace: Keyspace[Any], digest: str, found: Found, started: float, *, is_leader: bool
 ) -> None:
     """Tell the access log of a read that went beyond memory, begun at `started` by `time.perf_counter`."""
     # Who took the value of another's computation was answered from a shared one.
     level = found.level if is_leader or found.level != Level.MISS else Level.L2
-    elapsed_us = (time.perf_counter() - started) * 1_000_000
-    access.note(keyspace, digest, level, elapsed_us, found.cost_us, found.cost_nanos)
+    access.note(keyspace, digest, level, _elapsed_us(started), found.cost_us, found.cost_nanos)
+
+
+def _elapsed_us(started: float) -> float:
+    return (time.perf_counter() - started) * 1_000_000
 
 
 def _after_fork() -> None:

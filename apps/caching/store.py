@@ -14,21 +14,19 @@ from typing import Any, Final, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import transaction
 
-from apps.caching import access, bulk, entries, keyspaces, listener, local, outbox, policies, remote
-from apps.caching.drivers import adrive, drive, note
+from apps.caching import bulk, entries, keyspaces, listener, local, outbox, policies, remote
+from apps.caching.drivers import adrive, drive, note, note_past, recall
 from apps.caching.flights import flights
 from apps.caching.keyspaces import Key, Keyspace
 from apps.caching.models import InvalidationOutbox
 from apps.caching.outcomes import Level
 from apps.caching.policies import Policy
-from apps.caching.reading import Found, Read, memory_of
+from apps.caching.reading import Found, Read
 
 logger = logging.getLogger(__name__)
 
 V = TypeVar("V")
 T = TypeVar("T")
-
-REFRESH_THREADS = 2
 
 
 class Missing:
@@ -48,19 +46,16 @@ def get_or_compute(keyspace: Keyspace[V], key: Key, compute: Callable[[], V]) ->
     # Before memory too: inside a transaction it could give what the transaction has already changed.
     if not policy.is_enabled or transaction.get_connection().in_atomic_block:
         return _past(keyspace, compute, started)
-    if local.is_open and policy.l1_limit:
-        entry = local.memory(keyspace.name, policy.l1_limit, policy.epoch).get(key)
-        if entry is not None:
-            elapsed_us = (time.perf_counter() - started) * 1_000_000
-            access.note(keyspace, entry[2], Level.L1, elapsed_us, entry[3], entry[4])
-            value: V = entry[0]
-            return value
+    entry = recall(keyspace, policy, key, started)
+    if entry is not None:
+        value: V = entry[0]
+        return value
     return _beyond_memory(keyspace, policy, key, compute, started)
 
 
 def _past(keyspace: Keyspace[Any], compute: Callable[[], T], started: float) -> T:
     value = compute()
-    access.note(keyspace, None, Level.BYPASS, (time.perf_counter() - started) * 1_000_000, 0, 0)
+    note_past(keyspace, started)
     return value
 
 
@@ -95,13 +90,10 @@ async def aget_or_compute(
     policy = policies.known(keyspace)
     if not policy.is_enabled:
         value = await compute()
-        access.note(keyspace, None, Level.BYPASS, (time.perf_counter() - started) * 1e6, 0, 0)
+        note_past(keyspace, started)
         return value
-    memory = memory_of(keyspace, policy)
-    entry = memory.get(key) if memory is not None else None
+    entry = recall(keyspace, policy, key, started)
     if entry is not None:
-        elapsed_us = (time.perf_counter() - started) * 1_000_000
-        access.note(keyspace, entry[2], Level.L1, elapsed_us, entry[3], entry[4])
         kept: V = entry[0]
         return kept
     listener.ensure()
@@ -147,7 +139,6 @@ def peek(keyspace: Keyspace[V], key: Key) -> V | Missing:
     try:
         raw = remote.PEEK(remote.keys_of(keyspace.name, policy.epoch, digest))
     except remote.Unavailable:
-        raw = None
         note(keyspace, digest, Found(None, Level.BYPASS), started, is_leader=True)
         return MISSING
     if not raw:
