@@ -4,14 +4,15 @@
     provider.will_answer("Twen", BREAK)              one that breaks off
     provider.will_fail(429, headers={"retry-after": "7"})
 
-Scripts are used up in order; without one it answers DEFAULT_ANSWER. What it was asked is in `requests`, what it
-counted in `counted`; `client_left` is set when a client closed a stream before its end.
+Scripts are used up in order, those of a named call before them; without one it answers DEFAULT_ANSWER. What it was
+asked is in `requests`, what it counted in `counted`, what it would bill for each call in `bills`; `client_left` is
+set when a client closed a stream before its end.
 """
 
 import asyncio
 import json
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -70,6 +71,11 @@ class Recorded:
     body: dict[str, Any]
 
     @property
+    def call_name(self) -> str:
+        """What the client calls it: request and attempt."""
+        return self.headers.get("x-request-id", "")
+
+    @property
     def text(self) -> str:
         """All messages' texts."""
         return "\n".join(message["content"] for message in self.body["messages"])
@@ -97,18 +103,35 @@ class Counted:
     output_tokens: int = 0
 
 
+@dataclass
+class Bill:
+    """What one call would cost at a real provider: what it read and sent, whether it could still report it or not."""
+
+    request_count: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    embedded_tokens: int = 0
+
+
 class FakeProvider:
     """The endpoint; use it as a context manager."""
 
     def __init__(self) -> None:
         self.requests: list[Recorded] = []
         self.counted = Counted()
+        # By the call's name, which is the header X-Request-ID.
+        self.bills: defaultdict[str, Bill] = defaultdict(Bill)
+        # A token a word, and these for the marks around each message and each text to embed.
+        self.tokens_per_message = 0
+        self.tokens_per_text = 0
         self.client_left = threading.Event()
         self.reverses_embeddings = False
         self.embeddings_gate: Gate | None = None
         # Vectors of texts that a test wants near each other; all others get `vector_of`.
         self.vectors: dict[str, np.ndarray] = {}
         self._scripts: deque[Script] = deque()
+        self._scripts_by_call: dict[str, Script] = {}
         self._errors: list[Exception] = []
         config = uvicorn.Config(
             self._app,
@@ -153,6 +176,16 @@ class FakeProvider:
         """Refuse the next request; `error` is the error object of the body."""
         self._scripts.append(Script(status=status, error=error, headers=headers or {}))
 
+    def will_do(self, call_name: str, script: Script) -> None:
+        """Answer the next request of this call so, whatever others are asked meanwhile."""
+        self._scripts_by_call[call_name] = script
+
+    def _script_of(self, request: Recorded) -> Script:
+        script = self._scripts_by_call.pop(request.call_name, None)
+        if script is not None:
+            return script
+        return self._scripts.popleft() if self._scripts else Script()
+
     async def _app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         try:
             await self._respond(scope, receive, send)
@@ -170,21 +203,28 @@ class FakeProvider:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         request = Recorded(scope["path"], headers, json.loads(body))
         self.requests.append(request)
-        script = self._scripts.popleft() if self._scripts else Script()
+        script = self._script_of(request)
+        bill = self.bills[request.call_name]
+        bill.request_count += 1
         if script.status != 200:
             await _send_json(send, {"error": script.error}, script.status, script.headers)
         elif request.path.endswith("/embeddings"):
             if self.embeddings_gate is not None:
                 await self.embeddings_gate.pass_through()
-            await _send_json(send, self._embeddings(request.body["input"]))
+            bill.embedded_tokens += self._tokens_to_embed(request.body["input"])
+            if BREAK in script.steps:
+                await _send_half(send)
+            else:
+                await _send_json(send, self._embeddings(request.body["input"], script))
         else:
-            await self._answer_unless_left(request.body, script, receive, send)
+            bill.input_tokens += self._prompt_tokens(request.body)
+            await self._answer_unless_left(request, script, receive, send)
 
     async def _answer_unless_left(
-        self, body: dict[str, Any], script: Script, receive: Receive, send: Send
+        self, request: Recorded, script: Script, receive: Receive, send: Send
     ) -> None:
-        answer = self._stream if body.get("stream") else self._whole
-        answering = asyncio.create_task(answer(body, script, send))
+        answer = self._stream if request.body.get("stream") else self._whole
+        answering = asyncio.create_task(answer(request, script, send))
         leaving = asyncio.create_task(_left(receive))
         done, _pending = await asyncio.wait(
             {answering, leaving}, return_when=asyncio.FIRST_COMPLETED
@@ -197,24 +237,27 @@ class FakeProvider:
         if not answering.cancelled():
             answering.result()
 
-    async def _stream(self, body: dict[str, Any], script: Script, send: Send) -> None:
+    async def _stream(self, request: Recorded, script: Script, send: Send) -> None:
+        body, bill = request.body, self.bills[request.call_name]
         await _start(send, 200, {"content-type": "text/event-stream"})
         token_count = 0
         async for text in _played(script.steps):
             if text == BREAK:
                 return
             token_count += 1
+            bill.output_tokens += 1
             await _send_event(send, _chunk(text))
         if script.finish_reason:
             await _send_event(send, {**_chunk(None), **_finish(script.finish_reason)})
         if script.has_usage and body.get("stream_options", {}).get("include_usage"):
-            usage = self._count(body, script, token_count)
+            usage = self._count(request, script, token_count)
             await _send_event(send, {**_chunk(None), "choices": [], "usage": usage})
         await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
 
-    async def _whole(self, body: dict[str, Any], script: Script, send: Send) -> None:
+    async def _whole(self, request: Recorded, script: Script, send: Send) -> None:
         texts = [text async for text in _played(script.steps)]
         if BREAK in texts:
+            await _send_half(send)
             return
         answer: dict[str, Any] = {
             **_chunk(None),
@@ -227,12 +270,23 @@ class FakeProvider:
                 }
             ],
         }
+        self.bills[request.call_name].output_tokens += len(texts)
         if script.has_usage:
-            answer["usage"] = self._count(body, script, len(texts))
+            answer["usage"] = self._count(request, script, len(texts))
         await _send_json(send, answer)
 
-    def _count(self, body: dict[str, Any], script: Script, token_count: int) -> dict[str, Any]:
-        prompt = sum(len(message["content"].split()) for message in body["messages"])
+    def _prompt_tokens(self, body: dict[str, Any]) -> int:
+        return sum(
+            len(message["content"].split()) + self.tokens_per_message
+            for message in body["messages"]
+        )
+
+    def _tokens_to_embed(self, texts: list[str]) -> int:
+        return sum(len(text.split()) + self.tokens_per_text for text in texts)
+
+    def _count(self, request: Recorded, script: Script, token_count: int) -> dict[str, Any]:
+        prompt = self._prompt_tokens(request.body)
+        self.bills[request.call_name].cached_tokens += script.cached_tokens
         self.counted.input_tokens += prompt
         self.counted.cached_tokens += script.cached_tokens
         self.counted.output_tokens += token_count
@@ -246,21 +300,19 @@ class FakeProvider:
     def _vector(self, text: str) -> np.ndarray:
         return self.vectors[text] if text in self.vectors else vector_of(text)
 
-    def _embeddings(self, texts: list[str]) -> dict[str, Any]:
-        prompt = sum(len(text.split()) for text in texts)
-        self.counted.input_tokens += prompt
+    def _embeddings(self, texts: list[str], script: Script) -> dict[str, Any]:
+        prompt = self._tokens_to_embed(texts)
         data = [
             {"object": "embedding", "index": index, "embedding": self._vector(text).tolist()}
             for index, text in enumerate(texts)
         ]
         if self.reverses_embeddings:
             data.reverse()
-        return {
-            "object": "list",
-            "model": "fake",
-            "data": data,
-            "usage": {"prompt_tokens": prompt, "total_tokens": prompt},
-        }
+        answer: dict[str, Any] = {"object": "list", "model": "fake", "data": data}
+        if script.has_usage:
+            self.counted.input_tokens += prompt
+            answer["usage"] = {"prompt_tokens": prompt, "total_tokens": prompt}
+        return answer
 
 
 def vector_of(text: str) -> np.ndarray:
@@ -307,6 +359,12 @@ async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
 async def _send_event(send: Send, data: dict[str, Any]) -> None:
     body = f"data: {json.dumps(data)}\n\n".encode()
     await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _send_half(send: Send) -> None:
+    """Begin an answer; the server closes the connection when no more comes."""
+    await _start(send, 200, {"content-type": "application/json"})
+    await send({"type": "http.response.body", "body": b"{", "more_body": True})
 
 
 async def _send_json(

@@ -80,10 +80,11 @@ SELECT pg_temp.key(n), 1, 'name', 1, 0, 4 FROM generate_series(1, {rows}) n;
 INSERT INTO chat_feedback (message_id, is_positive, reason, comment, created_at)
 SELECT pg_temp.key(n), n %% 1000 <> 0, '', '', now() - n * interval '1 second' FROM generate_series(1, {rows}) n;
 
-INSERT INTO billing_reservation (id, request_id, attempt, department_id, purpose, provider_code, model_code,
-    max_nanos, max_input_tokens, max_output_tokens, state, created_at, expires_at)
-SELECT pg_temp.key(n), pg_temp.key(n), 1, %(department)s, 'ANSWER', 'p', 'm', 0, 0, 0,
-    CASE WHEN n %% 1000 = 0 THEN 'OPEN' ELSE 'SETTLED' END, now(), now() - n * interval '1 second'
+INSERT INTO billing_reservation (id, request_id, attempt, department_id, product, tags, purpose, provider_code,
+    model_code, max_nanos, max_input_tokens, max_output_tokens, input_meter, output_meter, period_ids, state,
+    is_rolled_up, created_at, expires_at)
+SELECT pg_temp.key(n), pg_temp.key(n), 1, %(department)s, 'chat', '{{}}', 'ANSWER', 'p', 'm', 0, 0, 0, 'INPUT', 'OUTPUT',
+    '{{}}', CASE WHEN n %% 1000 = 0 THEN 'OPEN' ELSE 'SETTLED' END, n %% 500 <> 1, now(), now() - n * interval '1 second'
 FROM generate_series(1, {rows}) n;
 
 INSERT INTO caching_accesslog (at, keyspace, key_hash, level, elapsed_us, cost_us, cost_nanos, sampling_ratio)

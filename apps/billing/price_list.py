@@ -1,22 +1,32 @@
 """Price rows from the genai-prices list that is installed; it asks no network."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from django.utils import timezone
 
 from apps.billing.models import Meter, Price
 from apps.core.money import NANOS_PER_UNIT
+from apps.tuning import journal
+from apps.tuning.models import Revision
 
-# The list's names of what we meter; it gives dollars per million tokens.
-METERS = {
-    "input_mtok": Meter.INPUT,
-    "cache_read_mtok": Meter.CACHE_READ,
-    "cache_write_mtok": Meter.CACHE_WRITE,
-    "output_mtok": Meter.OUTPUT,
+# The list's names of what we meter, and how many millions of our units one of its units is: it gives dollars per
+# million tokens or per hour. It lists embeddings as input, so they are charged by that row; batches it doesn't list.
+# Left out, having no meter: writes to an hour's cache, tokens of audio, pictures and video, pages, searches.
+METERS: dict[str, tuple[Meter, Fraction]] = {
+    "input_mtok": (Meter.INPUT, Fraction(1)),
+    "cache_read_mtok": (Meter.CACHE_READ, Fraction(1)),
+    "cache_write_mtok": (Meter.CACHE_WRITE, Fraction(1)),
+    "output_mtok": (Meter.OUTPUT, Fraction(1)),
+    "audio_hours": (Meter.AUDIO, Fraction(3_600_000, 1_000_000)),
 }
+
+# The journal's subject of all imports: one revision each, not one a row.
+IMPORTS = "billing.price:import"
 
 PriceKey = tuple[str, str, str]
 
@@ -41,11 +51,16 @@ class ImportResult:
 
 
 def import_prices(
-    *, listed: Iterator[ListPrice], is_dry_run: bool = False, at: datetime | None = None
+    *,
+    listed: Iterator[ListPrice],
+    is_dry_run: bool = False,
+    at: datetime | None = None,
+    source: str = "",
 ) -> ImportResult:
     """Add a price row, valid from now, for each listed price that differs from the one in force.
 
-    Rows set by an operator stand, now and for the future. Run again, it adds nothing.
+    Rows set by an operator stand, now and for the future. Run again, it adds nothing. What was added is one revision in
+    the journal, with the number of rows by provider; `source` is the list's name there.
     """
     now = at or timezone.now()
     effective = {_key(price): price for price in Price.objects.effective(now)}
@@ -65,9 +80,24 @@ def import_prices(
                 unchanged_count += 1
             else:
                 new.append(_row(entry, meter, nanos, now))
-    if not is_dry_run:
-        Price.objects.bulk_create(new, batch_size=1000)
+    if new and not is_dry_run:
+        _add(new, source)
     return ImportResult(len(new), unchanged_count, kept_count, inexpressible_count)
+
+
+def _add(new: Sequence[Price], source: str) -> None:
+    counts = Counter(price.provider_code for price in new)
+    with journal.writing():
+        Price.objects.bulk_create(new, batch_size=1000)
+        journal.record(
+            subject=IMPORTS,
+            label=source,
+            action=Revision.Action.CREATED,
+            values={},
+            changed={code: [None, count] for code, count in sorted(counts.items())},
+            author_id=None,
+            reason="",
+        )
 
 
 def _key(price: Price) -> PriceKey:
@@ -85,6 +115,6 @@ def _row(entry: ListPrice, meter: Meter, nanos: int, starts_at: datetime) -> Pri
     )
 
 
-def nanos_of(dollars: Decimal) -> int:
-    """Return dollars as nanos, exactly or rounded half-even."""
-    return round(dollars * NANOS_PER_UNIT)
+def nanos_of(dollars: Decimal, millions_of_units: Fraction = Fraction(1)) -> int:
+    """Return dollars per so many millions of a meter's units as nanos per million, exactly or rounded half-even."""
+    return round(Fraction(dollars) * NANOS_PER_UNIT / millions_of_units)

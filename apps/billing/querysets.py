@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 
 if TYPE_CHECKING:
     from apps.billing.models import Price, UsageRecord
@@ -21,6 +21,22 @@ class PriceQuerySet(models.QuerySet["Price"]):
     def of_model(self, *, provider_code: str, model_code: str) -> "PriceQuerySet":
         """All rows of one model."""
         return self.filter(provider_code=provider_code, model_code=model_code)
+
+    def with_ends(self) -> "PriceQuerySet":
+        """With `ends_at`, the moment from which a later row of the same meter counts; None: there is none yet."""
+        keys = ("provider_code", "model_code", "meter")
+        later = (
+            self.model._default_manager.filter(
+                starts_at__gt=OuterRef("starts_at"), **{key: OuterRef(key) for key in keys}
+            )
+            .order_by("starts_at")
+            .values("starts_at")[:1]
+        )
+        return self.annotate(ends_at=Subquery(later))
+
+    def in_force(self, at: datetime) -> "PriceQuerySet":
+        """Rows that count at this moment, with `ends_at`."""
+        return self.with_ends().filter(Q(ends_at__isnull=True) | Q(ends_at__gt=at), starts_at__lte=at)
 
 
 class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):

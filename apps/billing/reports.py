@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 from apps.billing.models import Purpose, UsageRecord
@@ -86,22 +86,3 @@ def _total(row: dict[str, Any], code: str, name: str) -> UsageTotal:
         output_tokens=int(row["output"]),
         amount_nanos=int(row["nanos"]),
     )
-
-
-def month_of(moment: datetime) -> tuple[datetime, datetime]:
-    """Return where the moment's month starts and the next one does, in UTC."""
-    local = moment.astimezone(UTC)
-    starts_at = datetime(local.year, local.month, 1, tzinfo=UTC)
-    return starts_at, next_month(starts_at)
-
-
-def next_month(starts_at: datetime) -> datetime:
-    """Return the first moment of the month after this one's."""
-    years, month = divmod(starts_at.month, 12)
-    return starts_at.replace(year=starts_at.year + years, month=month + 1)
-
-
-def previous_month(starts_at: datetime) -> datetime:
-    """Return the first moment of the month before this one's."""
-    years, month = divmod(starts_at.month - 2, 12)
-    return starts_at.replace(year=starts_at.year + years, month=month + 1)

@@ -2,9 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from uuid import UUID
 
-from apps.billing.models import Outcome, Purpose
+from apps.billing.models import Budget, Outcome, Purpose
+
+
+class Thrift(IntEnum):
+    """How sparing a call is, for budgets that let only sparing ones pass beyond their soft limit."""
+
+    NONE = 0
+    CHEAPEST_MODEL = 1
+    # The question's embedding, by which an earlier answer is found.
+    SEARCH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +22,7 @@ class CallContext:
     """For whom and what a provider call is made: it names the call everywhere.
 
     A request that makes several calls (a question's embedding, then its answer) numbers them by `attempt`.
+    `product` is what was used: chat, documents, admin, or a product key's code.
     """
 
     request_id: UUID
@@ -19,11 +30,15 @@ class CallContext:
     purpose: Purpose
     user_id: UUID | None = None
     attempt: int = 1
+    product: str = "chat"
+    api_key_id: UUID | None = None
+    conversation_id: UUID | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call, each meter apart; `input_tokens` are the fresh ones only.
+    """What one call used, each meter apart: tokens, and milliseconds of audio. `input_tokens` are the fresh ones only.
 
     `is_estimated` says that the provider reported none and they were counted here.
     """
@@ -32,6 +47,10 @@ class Usage:
     cached_input_tokens: int = 0
     cache_write_tokens: int = 0
     output_tokens: int = 0
+    embedding_tokens: int = 0
+    batch_input_tokens: int = 0
+    batch_output_tokens: int = 0
+    audio_ms: int = 0
     is_estimated: bool = False
 
 
@@ -58,3 +77,23 @@ class Settled:
     outcome: Outcome
     usage: Usage
     amount_nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a budget refused a call: at that moment spent + reserved + max was above the limit.
+
+    `is_soft`: it was the soft limit, beyond which the budget lets only what `at_limit` says pass. `subject` is
+    department, person, key or everybody. `refills_at` None: it never refills by itself.
+    """
+
+    budget_id: UUID
+    subject: str
+    period: Budget.Period
+    at_limit: Budget.AtLimit
+    is_soft: bool
+    limit_nanos: int
+    spent_nanos: int
+    reserved_nanos: int
+    max_nanos: int
+    refills_at: datetime | None

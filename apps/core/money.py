@@ -16,6 +16,17 @@ def amount_nanos(*, tokens_and_prices: list[tuple[int, int]]) -> int:
     return int((Decimal(total) / TOKENS_PER_PRICE).to_integral_value(rounding=ROUND_HALF_EVEN))
 
 
+def in_units(nanos: int) -> Decimal:
+    """Return an amount of nanos in units of the currency, exact and without trailing zeros."""
+    units = Decimal(nanos) / NANOS_PER_UNIT
+    return units.quantize(Decimal(1)) if units == units.to_integral_value() else units.normalize()
+
+
+def in_nanos(units: Decimal) -> int:
+    """Return an amount of the currency's units in nanos, to the nearest (half to even)."""
+    return int((units * NANOS_PER_UNIT).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
 def format_nanos(nanos: int) -> str:
     """Return an amount as people read it: 0.0042 $ small, 12.35 $ middling, 1,284 $ large.
 

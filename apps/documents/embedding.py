@@ -146,6 +146,7 @@ def _embed_batch(run: IngestRun, choice: Choice, texts: dict[bytes, str]) -> Non
             purpose=Purpose.DOCUMENT_EMBEDDING,
             user_id=run.document.owner_id,
             attempt=run.attempt_count,
+            product="documents",
         ),
         choice=choice,
     )

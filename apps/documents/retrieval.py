@@ -11,7 +11,8 @@ from pgvector import HalfVector
 
 from apps.accounts.access import Scope, scope_of
 from apps.accounts.models import User
-from apps.billing.types import CallContext
+from apps.billing.errors import BudgetExceededError
+from apps.billing.types import CallContext, Thrift
 from apps.caching import store
 from apps.documents.cache import QUERY_EMBEDDING, RETRIEVAL
 from apps.documents.types import EmbeddedText, FoundPassage, Retrieval
@@ -75,21 +76,23 @@ def embed_question(*, question: str, context: CallContext) -> EmbeddedQuestion:
     """Return a question's vector; calls the embedding model unless it is known already, by whoever asked it.
 
     Raises:
-        NoModelError, ProviderError: the question could not be embedded.
+        NoModelError, ProviderError, BudgetExceededError: the question could not be embedded.
     """
     choice = llm.choose(Route.Use.EMBEDDING)
     calls: list[int] = []
 
     def compute() -> EmbeddedText:
         calls.append(0)
-        embeddings = llm.embed(texts=[question], context=context, choice=choice)
+        embeddings = llm.embed(
+            texts=[question], context=context, choice=choice, thrift=Thrift.SEARCH
+        )
         calls[-1] = sum(settled.amount_nanos for settled in embeddings.settled)
         return EmbeddedText(embeddings.vectors[0], calls[-1])
 
     key = (choice.llm_model_id, choice.model_code, question)
     try:
         embedded = store.get_or_compute(QUERY_EMBEDDING, key, compute)
-    except LLMError:
+    except (LLMError, BudgetExceededError):
         if calls:
             raise
         # Somebody else's call has failed, for reasons that may be theirs (their budget): this one is its own.

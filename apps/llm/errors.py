@@ -16,20 +16,28 @@ class CallRepeatedError(LLMError):
 class ProviderError(LLMError):
     """The provider did not answer as asked.
 
-    `is_used` says whether it may have worked, and so charged, before it failed.
+    `is_used` says whether it may have worked, and so charged, before it failed; `is_sent` whether the request left.
     """
 
     code = "provider_failed"
 
-    def __init__(self, message: str, *, is_used: bool = False) -> None:
+    def __init__(self, message: str, *, is_used: bool = False, is_sent: bool = True) -> None:
         super().__init__(message)
         self.is_used = is_used
+        self.is_sent = is_sent
 
 
 class RetryableError(ProviderError):
     """It may go well next time: unreachable, timed out, broken off, or failing inside."""
 
     code = "provider_unavailable"
+
+
+class UndeliveredError(RetryableError):
+    """The provider did not take the request: it refused the connection, or had just closed the idle one it went out on.
+
+    The same call may be made again at once.
+    """
 
 
 class OverloadedError(RetryableError):

@@ -10,18 +10,21 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
+from django.utils.translation import gettext as _
 
 from apps.billing import services as billing
-from apps.billing.models import Outcome
-from apps.billing.types import CallContext, Reserved, Settled, Usage
-from apps.llm import tokens
+from apps.billing.errors import BudgetExceededError
+from apps.billing.models import Budget, Meter, Outcome
+from apps.billing.types import CallContext, Reserved, Settled, Thrift, Usage
+from apps.llm import routing, tokens
 from apps.llm.errors import CallRepeatedError, ProviderError
+from apps.llm.models import Route
 from apps.llm.types import ChatMessage, Choice
 
 DATABASE_THREADS = 8
@@ -35,12 +38,17 @@ _unfinished: set[asyncio.Task[Any]] = set()
 
 @dataclass(slots=True)
 class Call:
-    """One open provider call. `prompt_tokens` counts its input, for providers that report nothing."""
+    """One open provider call by the model of `choice`. `counted` tells its usage for providers that report none.
+
+    `is_sent` is set when the provider is turned to: a call that ends before is void.
+    """
 
     reserved: Reserved
+    choice: Choice
     context: CallContext
-    count_prompt_tokens: Callable[[], int]
+    counted: Callable[[str], Usage]
     started: float
+    is_sent: bool = False
 
     @property
     def name(self) -> str:
@@ -48,58 +56,102 @@ class Call:
         return f"{self.context.request_id}/{self.context.attempt}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Most:
+    """Upper bounds of what a call can use, and the meter of its input."""
+
+    input_tokens: int
+    output_tokens: int = 0
+    input_meter: Meter = Meter.INPUT
+
+
 def open_chat(
-    *, choice: Choice, messages: Sequence[ChatMessage], context: CallContext, max_output_tokens: int
+    *,
+    choice: Choice,
+    messages: Sequence[ChatMessage],
+    context: CallContext,
+    max_output_tokens: int,
+    use: Route.Use | None = None,
 ) -> Call:
-    """Reserve a chat call.
+    """Reserve a chat call; where a budget asks for it, by the cheapest model routed for this use.
 
     Raises:
-        CallRepeatedError: this (request, attempt) was made and settled before.
+        BudgetExceededError: a budget has no room for it, by the cheapest model neither.
+        CallRepeatedError: this (request, attempt) was made and ended before.
     """
-    return _open(
-        choice=choice,
-        context=context,
-        max_input_tokens=tokens.most_tokens(messages),
-        max_output_tokens=max_output_tokens,
-        count_prompt_tokens=partial(tokens.count_prompt_tokens, messages),
+    most = _Most(tokens.most_tokens(messages), max_output_tokens)
+    counted = partial(_counted_chat, messages)
+    try:
+        return _open(choice, context, most, counted, Thrift.NONE)
+    except BudgetExceededError as error:
+        if use is None or error.refusal.at_limit != Budget.AtLimit.CHEAPER_MODEL:
+            raise
+        frugal = _frugal(choice, use, most, is_soft=error.refusal.is_soft)
+        if frugal is None:
+            raise
+    most = replace(most, output_tokens=min(max_output_tokens, frugal.max_output_tokens))
+    return _open(frugal, context, most, counted, Thrift.CHEAPEST_MODEL)
+
+
+def _frugal(choice: Choice, use: Route.Use, most: _Most, *, is_soft: bool) -> Choice | None:
+    """Return the cheapest model that can take the call, with the reason; None where none could be let pass."""
+    cheapest = routing.cheapest(
+        use,
+        chosen=choice,
+        max_input_tokens=most.input_tokens,
+        max_output_tokens=most.output_tokens,
     )
+    if cheapest is choice and not is_soft:
+        return None
+    return replace(cheapest, reason=_("Cheapest model: the budget is nearly used up"))
 
 
-def open_embedding(*, choice: Choice, texts: Sequence[str], context: CallContext) -> Call:
+def open_embedding(
+    *, choice: Choice, texts: Sequence[str], context: CallContext, thrift: Thrift
+) -> Call:
     """Reserve an embedding call.
 
     Raises:
-        CallRepeatedError: this (request, attempt) was made and settled before.
+        BudgetExceededError: a budget has no room for it.
+        CallRepeatedError: this (request, attempt) was made and ended before.
     """
-    return _open(
-        choice=choice,
-        context=context,
-        max_input_tokens=tokens.most_embedding_tokens(texts),
-        max_output_tokens=0,
-        count_prompt_tokens=partial(tokens.count_embedding_input, texts),
-    )
+    most = _Most(tokens.most_embedding_tokens(texts), input_meter=Meter.EMBEDDING)
+    return _open(choice, context, most, partial(_counted_embedding, texts), thrift)
 
 
 def _open(
-    *,
     choice: Choice,
     context: CallContext,
-    max_input_tokens: int,
-    max_output_tokens: int,
-    count_prompt_tokens: Callable[[], int],
+    most: _Most,
+    counted: Callable[[str], Usage],
+    thrift: Thrift,
 ) -> Call:
     reserved = billing.reserve(
         context=context,
         provider_code=choice.provider_code,
         model_code=choice.model_code,
-        max_input_tokens=max_input_tokens,
-        max_output_tokens=max_output_tokens,
+        max_input_tokens=most.input_tokens,
+        max_output_tokens=most.output_tokens,
+        input_meter=most.input_meter,
+        thrift=thrift,
     )
     if reserved.is_settled:
         raise CallRepeatedError(f"{context.request_id}/{context.attempt}")
     # No connection is kept while the provider works; inside a test's transaction this does nothing.
     close_old_connections()
-    return Call(reserved, context, count_prompt_tokens, time.perf_counter())
+    return Call(reserved, choice, context, counted, time.perf_counter())
+
+
+def _counted_chat(messages: Sequence[ChatMessage], received: str) -> Usage:
+    return Usage(
+        input_tokens=tokens.count_prompt_tokens(messages),
+        output_tokens=tokens.count_tokens(received),
+        is_estimated=True,
+    )
+
+
+def _counted_embedding(texts: Sequence[str], _received: str) -> Usage:
+    return Usage(embedding_tokens=tokens.count_embedding_input(texts), is_estimated=True)
 
 
 def settle(
@@ -107,25 +159,23 @@ def settle(
 ) -> Settled:
     """Settle the call with the provider's usage; without one, with what was sent and received, counted here."""
     elapsed_ms = round((time.perf_counter() - call.started) * 1000)
-    if usage is None:
-        usage = Usage(
-            input_tokens=call.count_prompt_tokens(),
-            output_tokens=tokens.count_tokens("".join(received)),
-            is_estimated=True,
-        )
     return billing.settle(
         reservation_id=call.reserved.reservation_id,
         outcome=outcome,
-        usage=usage,
+        usage=call.counted("".join(received)) if usage is None else usage,
         elapsed_ms=elapsed_ms,
     )
 
 
-def settle_failure(call: Call, error: BaseException, *, received: Sequence[str] = ()) -> Settled:
-    """Settle a call that ended by an exception: a refused one used nothing, others what was counted."""
+def end_failed(call: Call, error: BaseException, *, received: Sequence[str] = ()) -> None:
+    """End a call that ended by an exception: void if it was never sent, of no cost if refused, else as counted."""
+    is_known = isinstance(error, ProviderError)
+    if not call.is_sent or (is_known and not error.is_sent):
+        billing.void(reservation_id=call.reserved.reservation_id)
+        return
     outcome = Outcome.FAILED if isinstance(error, Exception) else Outcome.CANCELLED
-    is_unused = isinstance(error, ProviderError) and not error.is_used and not received
-    return settle(call, outcome=outcome, usage=Usage() if is_unused else None, received=received)
+    is_unused = is_known and not error.is_used and not received
+    settle(call, outcome=outcome, usage=Usage() if is_unused else None, received=received)
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -141,7 +191,7 @@ async def shielded(work: Callable[[], T]) -> T:
 
 
 async def opened(work: Callable[[], Call]) -> Call:
-    """Open a call in a thread; if the caller is cancelled meanwhile, settle it as unused."""
+    """Open a call in a thread; if the caller is cancelled meanwhile, it is void."""
     opening = _remembered(asyncio.create_task(in_thread(work)))
     try:
         return await asyncio.shield(opening)
@@ -161,7 +211,7 @@ async def _abandon(opening: asyncio.Task[Call]) -> None:
     # A failed opening left nothing to settle, and was logged.
     with suppress(Exception):
         call = await opening
-        await in_thread(partial(settle, call, outcome=Outcome.CANCELLED, usage=Usage()))
+        await in_thread(partial(billing.void, reservation_id=call.reserved.reservation_id))
 
 
 def _remembered(task: asyncio.Task[T]) -> asyncio.Task[T]:
@@ -173,7 +223,9 @@ def _remembered(task: asyncio.Task[T]) -> asyncio.Task[T]:
 
 def _forget(task: asyncio.Task[Any]) -> None:
     _unfinished.discard(task)
-    if not task.cancelled() and (error := task.exception()) is not None:
+    error = None if task.cancelled() else task.exception()
+    # A refusal is told to whoever asked.
+    if error is not None and not isinstance(error, BudgetExceededError):
         logger.error("billing of a provider call failed", exc_info=error)
 
 

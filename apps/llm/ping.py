@@ -4,13 +4,14 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
+from apps.billing.errors import BudgetExceededError
 from apps.billing.models import Purpose
-from apps.billing.types import CallContext, Settled
+from apps.billing.types import CallContext, Settled, Usage
 from apps.core.ids import uuid7
 from apps.llm import background, services
 from apps.llm.errors import LLMError, ProviderError
 from apps.llm.models import LLMModel
-from apps.llm.types import ChatMessage, Choice, Token
+from apps.llm.types import ChatMessage, Choice, Finished, Token
 
 QUESTION = "Reply with one word: ready"
 MAX_OUTPUT_TOKENS = 16
@@ -48,26 +49,26 @@ def ping(*, provider_code: str | None, department_id: UUID) -> list[PingResult]:
 
 def _ping(llm_model: LLMModel, department_id: UUID) -> PingResult:
     choice = services.as_choice(llm_model, reason="")
-    context = CallContext(request_id=uuid7(), department_id=department_id, purpose=Purpose.PING)
+    context = CallContext(
+        request_id=uuid7(), department_id=department_id, purpose=Purpose.PING, product="admin"
+    )
     started = time.perf_counter()
     first_token_ms: float | None = None
     settled: Settled | None = None
-    error: LLMError | None = None
+    error: LLMError | BudgetExceededError | None = None
     try:
         if llm_model.kind == LLMModel.Kind.EMBEDDING:
             [settled] = services.embed(texts=[QUESTION], context=context, choice=choice).settled
         else:
             first_token_ms, settled = background.run(_ask(choice, context))
-    except LLMError as failure:
+    except (LLMError, BudgetExceededError) as failure:
         error = failure
     return PingResult(
         provider_code=choice.provider_code,
         model_code=choice.model_code,
         latency_ms=_ms_since(started),
         first_token_ms=first_token_ms,
-        input_tokens=settled.usage.input_tokens + settled.usage.cached_input_tokens
-        if settled
-        else 0,
+        input_tokens=_input_tokens(settled.usage) if settled else 0,
         output_tokens=settled.usage.output_tokens if settled else 0,
         amount_nanos=settled.amount_nanos if settled else 0,
         error_code=_code_of(error),
@@ -86,12 +87,16 @@ async def _ask(choice: Choice, context: CallContext) -> tuple[float | None, Sett
     ):
         if isinstance(event, Token):
             first_token_ms = first_token_ms or _ms_since(started)
-        else:
+        elif isinstance(event, Finished):
             settled = event.settled
     return first_token_ms, settled
 
 
-def _code_of(error: LLMError | None) -> str:
+def _input_tokens(usage: Usage) -> int:
+    return usage.input_tokens + usage.cached_input_tokens + usage.embedding_tokens
+
+
+def _code_of(error: Exception | None) -> str:
     if error is None:
         return ""
     return error.code if isinstance(error, ProviderError) else type(error).__name__

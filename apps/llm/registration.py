@@ -58,7 +58,7 @@ EMBEDDER = EmbeddedModel(
         "context_tokens": EMBEDDING_MAX_TOKENS,
         "dimensions": EMBEDDING_DIMENSIONS,
     },
-    prices={Meter.INPUT: 10_000_000},
+    prices={Meter.EMBEDDING: 10_000_000},
 )
 
 

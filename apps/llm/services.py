@@ -3,84 +3,40 @@
 The provider adapter is imported on first use: its SDK takes 0.8 s, which commands that call no model do not pay.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
-from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 
 from apps.billing.models import Outcome
-from apps.billing.types import CallContext, Settled
-from apps.caching import store
-from apps.llm import background, metering, tokens
-from apps.llm.cache import ROUTE
-from apps.llm.errors import NoModelError, PermanentError
+from apps.billing.types import CallContext, Settled, Thrift
+from apps.llm import attempts, background, metering, tokens
+from apps.llm.errors import PermanentError, UndeliveredError
 from apps.llm.metering import Call
-from apps.llm.models import LLMModel, Route
+from apps.llm.models import Route
+from apps.llm.routing import as_choice as as_choice
+from apps.llm.routing import choose as choose
 from apps.llm.types import (
     ChatMessage,
     Choice,
     Completion,
     Embeddings,
     Finished,
-    RoutedModel,
+    Instead,
     Token,
 )
 
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
 EMBEDDING_BATCH_SIZE = 64
-
-
-def choose(use: Route.Use) -> Choice:
-    """Return the model that serves this use: the enabled route of the lowest priority number, from process memory.
-
-    Raises:
-        NoModelError: none is on.
-    """
-    routed = store.get_or_compute(ROUTE, (str(use),), partial(_routed, use))
-    return replace(routed.choice, reason=_reason(use, is_first=routed.is_first))
-
-
-def _routed(use: Route.Use) -> RoutedModel:
-    routes = (
-        Route.objects.filter(use=use).select_related("llm_model__provider").order_by("priority")
-    )
-    for position, route in enumerate(routes):
-        if route.is_usable:
-            return RoutedModel(as_choice(route.llm_model, reason=""), is_first=position == 0)
-    raise NoModelError(_("No model is set up and on for: %(use)s.") % {"use": Route.Use(use).label})
-
-
-def _reason(use: Route.Use, *, is_first: bool) -> str:
-    # Not kept with the route: it is in the language of who asks.
-    label = str(Route.Use(use).label).lower()
-    if is_first:
-        return _("Default route for %(use)s") % {"use": label}
-    return _("Next route for %(use)s: those before it are off") % {"use": label}
-
-
-def as_choice(llm_model: LLMModel, *, reason: str) -> Choice:
-    """Return all that a call of this model needs."""
-    provider = llm_model.provider
-    return Choice(
-        llm_model_id=llm_model.pk,
-        provider_code=provider.code,
-        provider_name=provider.name,
-        base_url=provider.base_url,
-        secret=provider.secret,
-        connect_timeout_seconds=provider.connect_timeout_seconds,
-        read_timeout_seconds=provider.read_timeout_seconds,
-        model_code=llm_model.code,
-        model_name=llm_model.name,
-        grounding=llm_model.grounding,
-        context_tokens=llm_model.context_tokens,
-        max_output_tokens=llm_model.max_output_tokens,
-        dimensions=llm_model.dimensions,
-        reason=reason,
-    )
 
 
 async def stream(
@@ -90,34 +46,73 @@ async def stream(
     context: CallContext,
     max_output_tokens: int | None = None,
     temperature: float | None = None,
-) -> AsyncGenerator[Token | Finished, None]:
+    use: Route.Use | None = None,
+) -> AsyncGenerator[Token | Instead | Finished, None]:
     """Ask for an answer: yield its tokens, then one Finished. Closing it, or cancelling, stops the provider at once.
 
-    The call is reserved before and settled after, in every outcome; a stopped one with what was counted here.
-    No database connection is held meanwhile.
+    The call is reserved before and settled after, in every outcome; a stopped one with what was counted here. Where a
+    budget asks for it, the cheapest model routed for `use` answers, and an Instead comes first. A call the provider did
+    not take is made once more, under a number of its own. No database connection is held meanwhile.
 
     Raises:
         ProviderError: of the kind the caller can act on; what was streamed before stands.
+        BudgetExceededError: a budget has no room for it; nothing was asked.
         CallRepeatedError: the context's (request, attempt) was called before.
     """
+    made = partial(
+        _stream_once,
+        choice=choice,
+        messages=messages,
+        cap=_cap(choice, max_output_tokens),
+        temperature=temperature,
+        use=use,
+    )
+    first, second = attempts.tries(context)
+    try:
+        async with aclosing(made(context=first)) as events:
+            async for event in events:
+                yield event
+        return
+    except UndeliveredError as error:
+        _note_second_try(error)
+    async with aclosing(made(context=second)) as events:
+        async for event in events:
+            yield event
+
+
+async def _stream_once(
+    *,
+    choice: Choice,
+    messages: Sequence[ChatMessage],
+    context: CallContext,
+    cap: int,
+    temperature: float | None,
+    use: Route.Use | None,
+) -> AsyncGenerator[Token | Instead | Finished, None]:
     from apps.llm.providers import openai_compatible as adapter  # noqa: PLC0415 - slow to import
 
-    cap = _cap(choice, max_output_tokens)
-    call = await metering.opened(
-        partial(
-            metering.open_chat,
-            choice=choice,
-            messages=messages,
-            context=context,
-            max_output_tokens=cap,
-        )
+    opening = partial(
+        metering.open_chat,
+        choice=choice,
+        messages=messages,
+        context=context,
+        max_output_tokens=cap,
+        use=use,
     )
+    call = await metering.opened(opening)
     received: list[str] = []
     ending = adapter.Chunk()
-    chunks = adapter.stream_chat(
-        choice, messages, call_name=call.name, max_output_tokens=cap, temperature=temperature
-    )
     try:
+        if call.choice is not choice:
+            yield Instead(call.choice)
+        call.is_sent = True
+        chunks = adapter.stream_chat(
+            call.choice,
+            messages,
+            call_name=call.name,
+            max_output_tokens=_cap(call.choice, cap),
+            temperature=temperature,
+        )
         async with aclosing(chunks):
             async for chunk in chunks:
                 if chunk.finish_reason:
@@ -126,7 +121,7 @@ async def stream(
                     received.append(chunk.text)
                     yield Token(chunk.text)
     except BaseException as error:
-        await metering.shielded(partial(metering.settle_failure, call, error, received=received))
+        await metering.shielded(partial(metering.end_failed, call, error, received=received))
         raise
     settled = await metering.shielded(
         partial(
@@ -147,37 +142,48 @@ async def acomplete(
     """Ask for a whole answer; cancelling stops the provider at once.
 
     Raises:
-        ProviderError, CallRepeatedError: as `stream` does.
+        ProviderError, BudgetExceededError, CallRepeatedError: as `stream` does.
     """
     from apps.llm.providers import openai_compatible as adapter  # noqa: PLC0415 - slow to import
 
     cap = _cap(choice, max_output_tokens)
-    call = await metering.opened(
-        partial(
+
+    async def made(own: CallContext) -> Completion:
+        opening = partial(
             metering.open_chat,
             choice=choice,
             messages=messages,
-            context=context,
+            context=own,
             max_output_tokens=cap,
         )
-    )
-    try:
-        answer = await adapter.complete_chat(
-            choice, messages, call_name=call.name, max_output_tokens=cap, temperature=temperature
-        )
-    except BaseException as error:
-        await metering.shielded(partial(metering.settle_failure, call, error))
-        raise
-    settled = await metering.shielded(
-        partial(
+        call = await metering.opened(opening)
+        call.is_sent = True
+        try:
+            answer = await adapter.complete_chat(
+                choice,
+                messages,
+                call_name=call.name,
+                max_output_tokens=cap,
+                temperature=temperature,
+            )
+        except BaseException as error:
+            await metering.shielded(partial(metering.end_failed, call, error))
+            raise
+        settling = partial(
             metering.settle,
             call,
             outcome=Outcome.COMPLETED,
             usage=answer.usage,
             received=[answer.text],
         )
-    )
-    return Completion(answer.text, answer.finish_reason, settled)
+        return Completion(answer.text, answer.finish_reason, await metering.shielded(settling))
+
+    first, second = attempts.tries(context)
+    try:
+        return await made(first)
+    except UndeliveredError as error:
+        _note_second_try(error)
+    return await made(second)
 
 
 def complete(
@@ -191,46 +197,57 @@ def complete(
     """Ask for a whole answer from sync code; never inside a transaction.
 
     Raises:
-        ProviderError, CallRepeatedError: as `stream` does.
+        ProviderError, BudgetExceededError, CallRepeatedError: as `stream` does.
     """
     from apps.llm.providers import openai_compatible as adapter  # noqa: PLC0415 - slow to import
 
     cap = _cap(choice, max_output_tokens)
-    call = metering.open_chat(
-        choice=choice, messages=messages, context=context, max_output_tokens=cap
-    )
-    with _settled_if_it_fails(call):
-        answer = background.run(
-            adapter.complete_chat(
-                choice,
-                messages,
-                call_name=call.name,
-                max_output_tokens=cap,
-                temperature=temperature,
-            )
+
+    def made(own: CallContext) -> Completion:
+        call = metering.open_chat(
+            choice=choice, messages=messages, context=own, max_output_tokens=cap
         )
-    settled = metering.settle(
-        call, outcome=Outcome.COMPLETED, usage=answer.usage, received=[answer.text]
-    )
-    return Completion(answer.text, answer.finish_reason, settled)
+        with _ended_if_it_fails(call):
+            answer = background.run(
+                adapter.complete_chat(
+                    choice,
+                    messages,
+                    call_name=call.name,
+                    max_output_tokens=cap,
+                    temperature=temperature,
+                )
+            )
+        settled = metering.settle(
+            call, outcome=Outcome.COMPLETED, usage=answer.usage, received=[answer.text]
+        )
+        return Completion(answer.text, answer.finish_reason, settled)
+
+    return _tried(made, context)
 
 
 def embed(
-    *, texts: Sequence[str], context: CallContext, choice: Choice | None = None
+    *,
+    texts: Sequence[str],
+    context: CallContext,
+    choice: Choice | None = None,
+    thrift: Thrift = Thrift.CHEAPEST_MODEL,
 ) -> Embeddings:
     """Embed texts from sync code, in batches; never inside a transaction. None of the texts may be empty.
 
     Each batch is a provider call of its own, settled by itself, under the attempt numbers from `context.attempt` on.
+    By default it counts as the cheapest model's: vectors of one model compare with no other's.
 
     Raises:
         ProviderError: of the kind the caller can act on; batches before it are paid for.
-        NoModelError, CallRepeatedError: as `choose` and `stream` do.
+        NoModelError, BudgetExceededError, CallRepeatedError: as `choose` and `stream` do.
     """
     chosen = choice or choose(Route.Use.EMBEDDING)
-    batches = _batches(texts, EMBEDDING_BATCH_SIZE)
     results = [
-        _embed_batch(batch, replace(context, attempt=context.attempt + index), chosen)
-        for index, batch in enumerate(batches)
+        _tried(
+            partial(_embed_batch, batch, chosen, thrift),
+            replace(context, attempt=context.attempt + index),
+        )
+        for index, batch in enumerate(_batches(texts, EMBEDDING_BATCH_SIZE))
     ]
     empty = np.zeros((0, chosen.dimensions or 0), dtype=np.float32)
     return Embeddings(
@@ -247,12 +264,12 @@ async def aembed(
 
 
 def _embed_batch(
-    texts: Sequence[str], context: CallContext, choice: Choice
+    texts: Sequence[str], choice: Choice, thrift: Thrift, context: CallContext
 ) -> tuple[NDArray[np.float32], Settled]:
     from apps.llm.providers import openai_compatible as adapter  # noqa: PLC0415 - slow to import
 
-    call = metering.open_embedding(choice=choice, texts=texts, context=context)
-    with _settled_if_it_fails(call):
+    call = metering.open_embedding(choice=choice, texts=texts, context=context, thrift=thrift)
+    with _ended_if_it_fails(call):
         answer = background.run(adapter.embed(choice, texts, call_name=call.name))
     settled = metering.settle(call, outcome=Outcome.COMPLETED, usage=answer.usage)
     vectors = np.asarray(answer.vectors, dtype=np.float32)
@@ -264,12 +281,27 @@ def _embed_batch(
     return vectors / np.maximum(lengths, np.finfo(np.float32).tiny), settled
 
 
+def _tried(made: Callable[[CallContext], T], context: CallContext) -> T:
+    """Make a call, once more if the provider did not take it."""
+    first, second = attempts.tries(context)
+    try:
+        return made(first)
+    except UndeliveredError as error:
+        _note_second_try(error)
+    return made(second)
+
+
+def _note_second_try(error: UndeliveredError) -> None:
+    logger.info("a call is made again", extra={"error": repr(error)})
+
+
 @contextmanager
-def _settled_if_it_fails(call: Call) -> Iterator[None]:
+def _ended_if_it_fails(call: Call) -> Iterator[None]:
+    call.is_sent = True
     try:
         yield
     except BaseException as error:
-        metering.settle_failure(call, error)
+        metering.end_failed(call, error)
         raise
 
 

@@ -58,6 +58,13 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Instead:
+    """That another model answers than the one chosen, or the same for another reason; comes before any token."""
+
+    choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The end of a streamed answer; always last, also when it was cut at the output cap (`finish_reason` "length")."""
 

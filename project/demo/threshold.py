@@ -56,6 +56,7 @@ def _ask(question: GoldQuestion) -> Asked:
         department_id=paying_department(asker).pk,
         purpose=Purpose.EVALUATION,
         user_id=asker.pk,
+        product="evaluation",
     )
     found = search(
         user=asker,
@@ -66,13 +67,7 @@ def _ask(question: GoldQuestion) -> Asked:
     sentences = best_sentences(
         retrieval=found,
         question=question.text,
-        context=CallContext(
-            request_id=context.request_id,
-            department_id=context.department_id,
-            purpose=context.purpose,
-            user_id=asker.pk,
-            attempt=2,
-        ),
+        context=replace(context, attempt=2),
         count=live.integer("chat.sentence_count"),
     )
     return Asked(

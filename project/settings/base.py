@@ -231,6 +231,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="parley@localhost")
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
+# In which time zone budgets refill and months close, and in which currency prices are; fixed by the first ledger entry.
+BILLING_TIME_ZONE = env.str("BILLING_TIME_ZONE", default="UTC")
+BILLING_CURRENCY = env.str("BILLING_CURRENCY", default="USD")
 USE_I18N = True
 USE_TZ = True
 LOCALE_PATHS = [BASE_DIR / "locale"]

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.accounts.models import User
 from apps.billing import services
 from apps.billing.models import Meter, Outcome, Price, Purpose, UsageRecord
-from apps.billing.reports import previous_month
+from apps.billing.calendar import previous_month
 from apps.billing.types import Usage
 from tests.factories.accounts import DepartmentFactory
 from tests.factories.billing import PriceFactory, call_context

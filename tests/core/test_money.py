@@ -1,10 +1,12 @@
 """Sums and spellings of money."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.core.money import amount_nanos, format_nanos
+from apps.core.money import amount_nanos, format_nanos, in_nanos, in_units
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,17 @@ def test_halves_go_to_the_even_neighbour(total: int, nanos: int) -> None:
 def test_the_sum_is_rounded_once(pairs: list[tuple[int, int]]) -> None:
     exact = sum(tokens * price for tokens, price in pairs)
     assert abs(amount_nanos(tokens_and_prices=pairs) * 10**6 - exact) * 2 <= 10**6
+
+
+@pytest.mark.parametrize(
+    ("nanos", "text"),
+    [(0, "0"), (5_000_000_000_000, "5000"), (1, "0.000000001"), (-1_500_000_000, "-1.5")],
+)
+def test_units_are_exact_and_short(nanos: int, text: str) -> None:
+    assert f"{in_units(nanos):f}" == text
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_units_and_nanos_are_the_same_amount(nanos: int) -> None:
+    assert in_nanos(in_units(nanos)) == nanos
+    assert in_units(nanos) * 10**9 == Decimal(nanos)

@@ -5,8 +5,9 @@ from typing import Any
 
 import factory
 
-from apps.billing.models import Meter, Price, Purpose
-from apps.billing.types import CallContext
+from apps.billing import services
+from apps.billing.models import Budget, Meter, Outcome, Price, Purpose
+from apps.billing.types import CallContext, Settled, Usage
 from apps.core.ids import uuid7
 from tests.factories.accounts import DepartmentFactory
 
@@ -31,3 +32,36 @@ def call_context(**fields: Any) -> CallContext:
     if "department_id" not in fields:
         fields["department_id"] = DepartmentFactory().pk
     return CallContext(**{"request_id": uuid7(), "purpose": Purpose.ANSWER, **fields})
+
+
+class BudgetFactory(factory.django.DjangoModelFactory[Budget]):
+    """A department's budget of 1 a month."""
+
+    class Meta:
+        model = Budget
+
+    department = factory.SubFactory(DepartmentFactory)
+    period = Budget.Period.MONTH
+    limit_nanos = 1_000_000_000
+
+
+def settled_call(
+    *, usage: Usage | None = None, at: datetime | None = None, **fields: Any
+) -> Settled:
+    """Open a call of `provider`/`model` and settle it with this usage (1,000 fresh input tokens)."""
+    usage = usage or Usage(input_tokens=1000)
+    reserved = services.reserve(
+        context=call_context(**fields),
+        provider_code="provider",
+        model_code="model",
+        max_input_tokens=usage.input_tokens + usage.cached_input_tokens + usage.cache_write_tokens,
+        max_output_tokens=usage.output_tokens,
+        at=at,
+    )
+    return services.settle(
+        reservation_id=reserved.reservation_id,
+        outcome=Outcome.COMPLETED,
+        usage=usage,
+        elapsed_ms=1,
+        at=at,
+    )

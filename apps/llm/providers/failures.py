@@ -14,7 +14,9 @@ from apps.llm.errors import (
     PermanentError,
     ProviderError,
     RetryableError,
+    UndeliveredError,
 )
+from apps.llm.providers.delivery import met_a_closed_connection
 
 OVERLOADED_STATUSES = frozenset({429, 503, 529})
 RETRYABLE_STATUSES = frozenset({408, 409, 425})
@@ -33,20 +35,19 @@ def as_provider_error(error: Exception, *, is_streaming: bool) -> ProviderError:
     message = str(error)[:MESSAGE_LIMIT] or type(error).__name__
     if isinstance(error, openai.APIStatusError):
         return _of_status(error, message)
+    cause = error.__cause__ or error
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
-        is_connecting = isinstance(
-            error.__cause__ or error, httpx2.ConnectTimeout | httpx2.PoolTimeout
-        )
-        return RetryableError(message, is_used=not is_connecting)
+        is_sent = not isinstance(cause, httpx2.ConnectTimeout | httpx2.PoolTimeout)
+        return RetryableError(message, is_used=is_sent, is_sent=is_sent)
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
-        return RetryableError(message, is_used=is_streaming or not _is_unreached(error))
+        if isinstance(cause, httpx2.ConnectError):
+            return UndeliveredError(message, is_sent=False)
+        if met_a_closed_connection(cause):
+            return UndeliveredError(message)
+        return RetryableError(message, is_used=True)
     if isinstance(error, openai.APIError):
         return _of_body(error, message, is_used=is_streaming)
     return PermanentError(message, is_used=is_streaming)
-
-
-def _is_unreached(error: Exception) -> bool:
-    return isinstance(error.__cause__ or error, httpx2.ConnectError)
 
 
 def _of_status(error: openai.APIStatusError, message: str) -> ProviderError:

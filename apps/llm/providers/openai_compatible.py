@@ -18,6 +18,7 @@ from openai.types import CompletionUsage
 
 from apps.billing.types import Usage
 from apps.llm.errors import PermanentError, ProviderError, RetryableError
+from apps.llm.providers.delivery import follow
 from apps.llm.providers.failures import as_provider_error
 from apps.llm.types import ChatMessage, Choice
 from apps.llm.validators import is_private_host
@@ -128,7 +129,7 @@ async def embed(choice: Choice, texts: Sequence[str], *, call_name: str) -> Vect
     entries = sorted(answer.data, key=lambda entry: entry.index)
     if [entry.index for entry in entries] != list(range(len(texts))):
         raise PermanentError("The provider returned other vectors than asked for.", is_used=True)
-    usage = Usage(input_tokens=answer.usage.prompt_tokens) if answer.usage else None
+    usage = Usage(embedding_tokens=answer.usage.prompt_tokens) if answer.usage else None
     return Vectors(vectors=[entry.embedding for entry in entries], usage=usage)
 
 
@@ -168,6 +169,7 @@ def _make_client(choice: Choice) -> openai.AsyncOpenAI:
             follow_redirects=False,
             # The environment's proxy leads out of the private network.
             trust_env=not is_private_host(urlsplit(choice.base_url).hostname or ""),
+            event_hooks={"request": [follow]},
         ),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from importlib.metadata import version
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -27,7 +28,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
-        result = import_prices(listed=_listed(now), is_dry_run=options["dry_run"], at=now)
+        result = import_prices(
+            listed=_listed(now),
+            is_dry_run=options["dry_run"],
+            at=now,
+            source=f"genai-prices {version('genai-prices')}",
+        )
         if options["json"]:
             self.stdout.write(json.dumps(asdict(result)))
             return
@@ -54,11 +60,12 @@ def _nanos_by_meter(model: ModelInfo, now: datetime) -> dict[Any, int] | None:
     conditions = model.prices if isinstance(model.prices, list) else []
     if any(not isinstance(price.constraint, StartDateConstraint | None) for price in conditions):
         return None
-    listed = {
-        meter: price
-        for name, meter in METERS.items()
-        if (price := getattr(model.get_prices(now), name, None)) is not None
-    }
-    if not all(isinstance(price, Decimal) for price in listed.values()):
-        return None
-    return {meter: nanos_of(price) for meter, price in listed.items()}
+    prices = model.get_prices(now)
+    nanos_by_meter = {}
+    for name, (meter, millions_of_units) in METERS.items():
+        price = getattr(prices, name, None)
+        if isinstance(price, Decimal):
+            nanos_by_meter[meter] = nanos_of(price, millions_of_units)
+        elif price is not None:
+            return None
+    return nanos_by_meter

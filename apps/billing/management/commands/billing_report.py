@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.billing.reports import UsageReport, UsageTotal, month_of, usage_report
+from apps.billing.calendar import month_of
+from apps.billing.reports import UsageReport, UsageTotal, usage_report
 from apps.core.money import format_nanos
 
 

@@ -75,7 +75,10 @@ def _payer(code: str | None) -> UUID:
 
 def _embed(texts: Sequence[str], *, choice: Choice, department_id: UUID) -> NDArray[np.float32]:
     context = CallContext(
-        request_id=uuid7(), department_id=department_id, purpose=Purpose.EVALUATION
+        request_id=uuid7(),
+        department_id=department_id,
+        purpose=Purpose.EVALUATION,
+        product="evaluation",
     )
     return llm.embed(texts=texts, context=context, choice=choice).vectors
 

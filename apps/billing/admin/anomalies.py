@@ -1,0 +1,1 @@
+"""Unexpected cost, and the alerts that were sent."""

@@ -1,0 +1,1 @@
+"""Budgets, their increases, and what people ask for."""

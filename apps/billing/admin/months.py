@@ -1,0 +1,1 @@
+"""Closed months, statements, and shared costs."""

@@ -1,0 +1,1 @@
+"""What was saved, what an investment returned, and the tags of costs."""
