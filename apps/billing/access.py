@@ -61,3 +61,10 @@ def visible_requests(user: User) -> QuerySet[BudgetRequest]:
 def visible_statements(user: User) -> QuerySet[Statement]:
     """Return the statements of the departments the person heads."""
     return Statement.objects.filter(department__in=headed_departments(user))
+
+
+def asks_of(department: Department) -> Q:
+    """Return which requests are for a budget of this department, as a filter of requests."""
+    return Q(budget__department=department) | Q(
+        budget__department__isnull=True, budget__api_key__department=department
+    )

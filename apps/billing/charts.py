@@ -4,14 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.core.money import format_nanos
+
 FULL = 1000  # lengths are thousandths of the whole bar
 # The first digits an axis may end at: each can be halved and read.
 AXIS_ENDS = (1, 2, 4, 6, 8, 10)
+LEAST = 8  # The least thing spent is still seen.
+WEEK_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day's bar; `before_*` is the same day of the month before, None where there was none."""
+    """One day's bar; `before_*` is the same day of the month before, None where there was none; `says` is its read-out."""
 
     day: date
     amount_nanos: int
@@ -20,7 +28,13 @@ class Day:
     before_nanos: int | None
     before_height: int | None
     url: str
+    says: str
     is_ahead: bool
+
+    @property
+    def is_labelled(self) -> bool:
+        """Say whether the day stands below the axis: the first of each week of the month."""
+        return self.day.day % WEEK_DAYS == 1
 
     @property
     def top(self) -> int:
@@ -71,8 +85,7 @@ def day_chart(
     top = axis_end(highest)
 
     def height(nanos: int) -> int:
-        # The least thing spent is still seen.
-        return max(8, nanos * FULL // top) if nanos else 0
+        return max(LEAST, nanos * FULL // top) if nanos else 0
 
     days = []
     for day, call_count, nanos in amounts:
@@ -86,10 +99,23 @@ def day_chart(
                 before_nanos=then,
                 before_height=None if then is None else height(then),
                 url=urls.get(day, "") if call_count else "",
+                says=_says(day, call_count, nanos, then),
                 is_ahead=day > today,
             )
         )
     return DayChart(days, top, top // 2)
+
+
+def _says(day: date, call_count: int, nanos: int, before: int | None) -> str:
+    calls = ngettext("%(count)d call", "%(count)d calls", call_count) % {"count": call_count}
+    said = _("%(day)s: %(nanos)s, %(calls)s") % {
+        "day": date_format(day, "j F"),
+        "nanos": format_nanos(nanos),
+        "calls": calls,
+    }
+    if before is None:
+        return said
+    return _("%(said)s; the month before %(nanos)s") % {"said": said, "nanos": format_nanos(before)}
 
 
 def budget_bar(

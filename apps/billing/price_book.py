@@ -90,7 +90,9 @@ def history(*, provider_code: str, model_code: str, at: datetime) -> ModelPrices
         for starts_at, ends_at in zip(begins, [*begins[1:], None], strict=False)
     ]
     stand_ins = [
-        (meter, other) for meter, other in STANDS_IN.items() if meter not in meters and other in meters
+        (meter, other)
+        for meter, other in STANDS_IN.items()
+        if meter not in meters and other in meters
     ]
     return ModelPrices(meters, spans[::-1], stand_ins)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, F, OuterRef, Subquery, Sum
 
 if TYPE_CHECKING:
     from apps.billing.models import Price, UsageRecord
@@ -33,10 +33,6 @@ class PriceQuerySet(models.QuerySet["Price"]):
             .values("starts_at")[:1]
         )
         return self.annotate(ends_at=Subquery(later))
-
-    def in_force(self, at: datetime) -> "PriceQuerySet":
-        """Rows that count at this moment, with `ends_at`."""
-        return self.with_ends().filter(Q(ends_at__isnull=True) | Q(ends_at__gt=at), starts_at__lte=at)
 
 
 class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):

@@ -51,14 +51,14 @@ PROBLEMS: dict[str, Problem] = {
         _("Budget %(subject)s: open calls hold %(expected)s, %(found)s are counted as held."),
         is_money=True,
     ),
-    "hourly_total": Problem(
-        _("Hourly totals of %(subject)s: records say %(expected)s, totals say %(found)s.")
+    "total_calls": Problem(
+        _("Totals %(subject)s: records are of %(expected)s calls, totals of %(found)s.")
     ),
-    "daily_total": Problem(
-        _("Daily totals of %(subject)s: records say %(expected)s, totals say %(found)s.")
+    "total_tokens": Problem(
+        _("Totals %(subject)s: records have %(expected)s tokens, totals %(found)s.")
     ),
-    "person_total": Problem(
-        _("Totals by person of %(subject)s: records say %(expected)s, totals say %(found)s.")
+    "total_amount": Problem(
+        _("Totals %(subject)s: records cost %(expected)s, totals say %(found)s."), is_money=True
     ),
     "statement_usage": Problem(
         _("Statement %(subject)s: records add up to %(expected)s, it says %(found)s of usage."),
@@ -91,6 +91,12 @@ COUNTS = """
     FROM billing_reservation
 """
 
+# The months (of UTC, as the partitions are) whose records retention has removed: their postings and totals stay.
+REMOVED_MONTHS = """
+    SELECT month FROM (SELECT DISTINCT date_trunc('month', starts_at, 'UTC') AS month FROM billing_hourlycost) AS known
+    WHERE NOT billing_has_detail_v1(month, month + interval '1 month') ORDER BY month
+"""
+
 # The first problem of each call. Records and settlements join by id, so one too many is without a call.
 CALLS = """
     SELECT CASE
@@ -101,7 +107,8 @@ CALLS = """
         WHEN call.state <> 'SETTLED' AND entry.id IS NOT NULL THEN 'entry_of_unsettled'
         WHEN call.state <> 'SETTLED' AND call.is_rolled_up THEN 'call_rolled_up'
         WHEN call.state <> 'SETTLED' THEN NULL
-        WHEN record.id IS NULL THEN 'settled_without_record'
+        WHEN record.id IS NULL AND date_trunc('month', call.created_at, 'UTC') <> ALL (%(removed)s::timestamptz[])
+            THEN 'settled_without_record'
         WHEN (record.department_id, record.provider_code) <> (call.department_id, call.provider_code)
             OR record.user_id IS DISTINCT FROM call.user_id OR record.api_key_id IS DISTINCT FROM call.api_key_id
             THEN 'record_of_other'
@@ -141,3 +148,154 @@ ENTRIES = """
     FROM billing_ledgerentry AS entry LEFT JOIN billing_reservation AS call ON call.id = entry.reservation_id
     WHERE entry.kind <> 'SETTLEMENT'
 """
+
+# Who a budget period is of, for people.
+_NAMED_PERIODS = """
+    SELECT period.id, concat_ws(' · ', coalesce(nullif(concat_ws(' · ', department.name, person.email, key.name), ''), '*'),
+        lower(budget.period), to_char(period.starts_at AT TIME ZONE %(zone)s, 'YYYY-MM-DD')) AS subject
+    FROM billing_budgetperiod AS period JOIN billing_budget AS budget ON budget.id = period.budget_id
+    LEFT JOIN accounts_department AS department ON department.id = budget.department_id
+    LEFT JOIN accounts_user AS person ON person.id = budget.user_id
+    LEFT JOIN accounts_apikey AS key ON key.id = budget.api_key_id
+"""
+
+# What the calls of each budget's periods cost by the postings. Calls are summed by day once, then for each kind of
+# budget (of a department, a person, a key, any two, all three, everybody), so that no budget is compared with each call.
+BUDGETS_SPENT = f"""
+    WITH call_cost AS MATERIALIZED (
+        SELECT date_trunc('day', call.created_at, %(zone)s) AS day, call.department_id, call.user_id, call.api_key_id,
+            sum(CASE WHEN entry.credit LIKE 'provider:%%' THEN entry.amount_nanos ELSE -entry.amount_nanos END) AS nanos
+        FROM billing_ledgerentry AS entry JOIN billing_reservation AS call ON call.id = entry.reservation_id
+        WHERE entry.kind <> 'CORRECTION'
+        GROUP BY 1, 2, 3, 4
+    ), shape AS (
+        SELECT day, sum(nanos) AS nanos,
+            CASE WHEN grouping(department_id) = 1 THEN %(any)s ELSE department_id END AS department_id,
+            CASE WHEN grouping(user_id) = 1 THEN %(any)s ELSE user_id END AS user_id,
+            CASE WHEN grouping(api_key_id) = 1 THEN %(any)s ELSE api_key_id END AS api_key_id
+        FROM call_cost GROUP BY day, CUBE (call_cost.department_id, call_cost.user_id, call_cost.api_key_id)
+        HAVING (grouping(user_id) = 1 OR user_id IS NOT NULL) AND (grouping(api_key_id) = 1 OR api_key_id IS NOT NULL)
+    ), counted AS (
+        SELECT period.id, period.spent_nanos AS found, coalesce(sum(shape.nanos), 0) AS expected
+        FROM billing_budgetperiod AS period JOIN billing_budget AS budget ON budget.id = period.budget_id
+        LEFT JOIN shape ON shape.department_id = coalesce(budget.department_id, %(any)s)
+            AND shape.user_id = coalesce(budget.user_id, %(any)s)
+            AND shape.api_key_id = coalesce(budget.api_key_id, %(any)s)
+            AND shape.day >= period.starts_at AND (period.ends_at IS NULL OR shape.day < period.ends_at)
+        WHERE NOT period.has_gaps
+        GROUP BY period.id
+    )
+    SELECT 'budget_spent' AS problem, named.subject, expected, found::numeric
+    FROM counted JOIN ({_NAMED_PERIODS}) AS named USING (id) WHERE expected <> found
+"""  # noqa: S608 - made of the constants above
+
+BUDGETS_RESERVED = f"""
+    WITH held AS (
+        SELECT period_id AS id, sum(max_nanos) AS nanos
+        FROM billing_reservation CROSS JOIN LATERAL unnest(period_ids) AS period_id
+        WHERE state = 'OPEN' GROUP BY period_id
+    )
+    SELECT 'budget_reserved' AS problem, coalesce(named.subject, id::text) AS subject,
+        coalesce(held.nanos, 0) AS expected, coalesce(period.reserved_nanos, 0)::numeric AS found
+    FROM billing_budgetperiod AS period FULL JOIN held USING (id) LEFT JOIN ({_NAMED_PERIODS}) AS named USING (id)
+    WHERE coalesce(held.nanos, 0) <> coalesce(period.reserved_nanos, 0)
+"""  # noqa: S608 - made of the constants above
+
+# By month, and department or person: all records but those not rolled up yet, against each table of totals.
+TOTALS = """
+    WITH record AS MATERIALIZED (
+        SELECT date_trunc('month', created_at, %(zone)s) AS month, department_id, user_id, count(*) AS calls,
+            sum(input_tokens + cached_input_tokens + cache_write_tokens + embedding_tokens + batch_input_tokens
+                + output_tokens + batch_output_tokens) AS tokens,
+            sum(amount_nanos) AS nanos
+        FROM billing_usagerecord GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT date_trunc('month', created_at, %(zone)s), record.department_id, record.user_id, -count(*),
+            -sum(input_tokens + cached_input_tokens + cache_write_tokens + embedding_tokens + batch_input_tokens
+                + output_tokens + batch_output_tokens),
+            -sum(record.amount_nanos)
+        FROM billing_reservation AS call JOIN billing_usagerecord AS record USING (id, created_at)
+        WHERE call.state = 'SETTLED' AND NOT call.is_rolled_up GROUP BY 1, 2, 3
+    ), expected AS (
+        SELECT name, month, CASE WHEN name LIKE '%%person%%' THEN user_id ELSE department_id END AS owner_id,
+            sum(calls) AS calls, sum(tokens) AS tokens, sum(nanos) AS nanos
+        FROM record CROSS JOIN unnest(ARRAY['hour', 'day', 'month', 'day and person', 'month and person']) AS name
+        GROUP BY 1, 2, 3
+    ), total AS (
+        SELECT 'hour' AS name, starts_at, department_id AS owner_id, call_count, input_tokens + output_tokens AS tokens,
+            amount_nanos FROM billing_hourlycost
+        UNION ALL SELECT 'day', starts_at, department_id, call_count, input_tokens + output_tokens, amount_nanos
+            FROM billing_dailycost
+        UNION ALL SELECT 'month', starts_at, department_id, call_count, input_tokens + output_tokens, amount_nanos
+            FROM billing_monthlycost
+        UNION ALL SELECT 'day and person', starts_at, user_id, call_count, input_tokens + output_tokens, amount_nanos
+            FROM billing_personcost
+        UNION ALL SELECT 'month and person', starts_at, user_id, call_count, input_tokens + output_tokens, amount_nanos
+            FROM billing_personmonthlycost
+    ), found AS (
+        SELECT name, date_trunc('month', starts_at, %(zone)s) AS month, owner_id,
+            sum(call_count) AS calls, sum(tokens) AS tokens, sum(amount_nanos) AS nanos
+        FROM total GROUP BY 1, 2, 3
+    )
+    SELECT problem, concat_ws(' ', 'by', name, to_char(month AT TIME ZONE %(zone)s, 'YYYY-MM'),
+        coalesce(department.name, person.email, '-')) AS subject, told.expected, told.found
+    FROM (
+        SELECT coalesce(expected.name, found.name) AS name, coalesce(expected.month, found.month) AS month,
+            coalesce(expected.owner_id, found.owner_id) AS owner_id,
+            coalesce(expected.calls, 0) AS calls, coalesce(found.calls, 0) AS found_calls,
+            coalesce(expected.tokens, 0) AS tokens, coalesce(found.tokens, 0) AS found_tokens,
+            coalesce(expected.nanos, 0) AS nanos, coalesce(found.nanos, 0) AS found_nanos
+        FROM expected FULL JOIN found ON found.name = expected.name AND found.month = expected.month
+            AND coalesce(found.owner_id, %(any)s) = coalesce(expected.owner_id, %(any)s)
+    ) AS compared
+    CROSS JOIN LATERAL (VALUES
+        ('total_calls', calls, found_calls), ('total_tokens', tokens, found_tokens), ('total_amount', nanos, found_nanos)
+    ) AS told (problem, expected, found)
+    LEFT JOIN accounts_department AS department ON department.id = owner_id
+    LEFT JOIN accounts_user AS person ON person.id = owner_id
+    WHERE told.expected <> told.found AND NOT EXISTS (
+        SELECT FROM unnest(%(removed)s::timestamptz[]) AS removed
+        WHERE removed < month + interval '32 days' AND removed + interval '32 days' > month
+    )
+"""
+
+# A statement says what the ledger books into its month; corrections of later months are in theirs.
+STATEMENTS = """
+    WITH booked AS (
+        SELECT month.id AS month_id, entry.department_id,
+            coalesce(sum(entry.amount_nanos) FILTER (WHERE entry.kind IN ('SETTLEMENT', 'EXCESS')), 0) AS usage,
+            coalesce(sum(
+                CASE entry.debit WHEN 'department:' || entry.department_id THEN entry.amount_nanos
+                ELSE -entry.amount_nanos END
+            ) FILTER (WHERE entry.kind IN ('TRUE_UP', 'CORRECTION')), 0) AS adjustments
+        FROM billing_monthclose AS month
+        JOIN billing_ledgerentry AS entry ON entry.booked_at >= month.starts_at AND entry.booked_at < month.ends_at
+        GROUP BY 1, 2
+    ), stated AS (
+        SELECT statement.*,
+            (SELECT coalesce(sum((line ->> 'amount_nanos')::numeric), 0) FROM jsonb_array_elements(lines) AS line)
+                AS lines_nanos,
+            (SELECT coalesce(sum((line ->> 'amount_nanos')::numeric), 0) FROM jsonb_array_elements(adjustments) AS line)
+                AS adjustment_lines_nanos,
+            (SELECT coalesce(sum((line ->> 'amount_nanos')::numeric), 0) FROM jsonb_array_elements(shared) AS line)
+                AS shared_lines_nanos
+        FROM billing_statement AS statement
+    )
+    SELECT told.problem, concat_ws(' ', department.name, to_char(month.starts_at AT TIME ZONE %(zone)s, 'YYYY-MM'))
+        AS subject, told.expected, told.found
+    FROM booked FULL JOIN stated USING (month_id, department_id)
+    JOIN billing_monthclose AS month ON month.id = month_id
+    JOIN accounts_department AS department ON department.id = department_id
+    CROSS JOIN LATERAL (VALUES
+        ('statement_missing', booked.usage + booked.adjustments, CASE WHEN stated.id IS NULL THEN 0 END::numeric),
+        ('statement_usage', coalesce(booked.usage, 0), stated.usage_nanos),
+        ('statement_adjustments', coalesce(booked.adjustments, 0), stated.adjustments_nanos),
+        ('statement_lines', lines_nanos, stated.usage_nanos),
+        ('statement_lines', adjustment_lines_nanos, stated.adjustments_nanos),
+        ('statement_lines', shared_lines_nanos, stated.shared_nanos),
+        ('statement_lines', stated.usage_nanos + stated.adjustments_nanos + stated.shared_nanos, stated.total_nanos)
+    ) AS told (problem, expected, found)
+    WHERE told.expected <> told.found
+"""
+
+CHECKS = (CALLS, ENTRIES, BUDGETS_SPENT, BUDGETS_RESERVED, TOTALS, STATEMENTS)

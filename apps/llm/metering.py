@@ -70,16 +70,16 @@ def open_chat(
     choice: Choice,
     messages: Sequence[ChatMessage],
     context: CallContext,
-    max_output_tokens: int,
+    cap: int,
     use: Route.Use | None = None,
 ) -> Call:
-    """Reserve a chat call; where a budget asks for it, by the cheapest model routed for this use.
+    """Reserve a chat call of at most `cap` output tokens; where a budget asks, by the cheapest model for this use.
 
     Raises:
         BudgetExceededError: a budget has no room for it, by the cheapest model neither.
         CallRepeatedError: this (request, attempt) was made and ended before.
     """
-    most = _Most(tokens.most_tokens(messages), max_output_tokens)
+    most = _Most(tokens.most_tokens(messages), cap)
     counted = partial(_counted_chat, messages)
     try:
         return _open(choice, context, most, counted, Thrift.NONE)
@@ -89,7 +89,7 @@ def open_chat(
         frugal = _frugal(choice, use, most, is_soft=error.refusal.is_soft)
         if frugal is None:
             raise
-    most = replace(most, output_tokens=min(max_output_tokens, frugal.max_output_tokens))
+    most = replace(most, output_tokens=min(cap, frugal.max_output_tokens))
     return _open(frugal, context, most, counted, Thrift.CHEAPEST_MODEL)
 
 
@@ -154,10 +154,12 @@ def _counted_embedding(texts: Sequence[str], _received: str) -> Usage:
     return Usage(embedding_tokens=tokens.count_embedding_input(texts), is_estimated=True)
 
 
-def settle(
-    call: Call, *, outcome: Outcome, usage: Usage | None, received: Sequence[str] = ()
-) -> Settled:
-    """Settle the call with the provider's usage; without one, with what was sent and received, counted here."""
+def settle_answer(call: Call, *, usage: Usage | None, received: Sequence[str] = ()) -> Settled:
+    """Settle a call that went well with the provider's usage; without one, with what was counted here."""
+    return _settle(call, Outcome.COMPLETED, usage, received)
+
+
+def _settle(call: Call, outcome: Outcome, usage: Usage | None, received: Sequence[str]) -> Settled:
     elapsed_ms = round((time.perf_counter() - call.started) * 1000)
     return billing.settle(
         reservation_id=call.reserved.reservation_id,
@@ -169,13 +171,13 @@ def settle(
 
 def end_failed(call: Call, error: BaseException, *, received: Sequence[str] = ()) -> None:
     """End a call that ended by an exception: void if it was never sent, of no cost if refused, else as counted."""
-    is_known = isinstance(error, ProviderError)
-    if not call.is_sent or (is_known and not error.is_sent):
+    failure = error if isinstance(error, ProviderError) else None
+    if not call.is_sent or (failure is not None and not failure.is_sent):
         billing.void(reservation_id=call.reserved.reservation_id)
         return
     outcome = Outcome.FAILED if isinstance(error, Exception) else Outcome.CANCELLED
-    is_unused = is_known and not error.is_used and not received
-    settle(call, outcome=outcome, usage=Usage() if is_unused else None, received=received)
+    is_unused = failure is not None and not failure.is_used and not received
+    _settle(call, outcome, Usage() if is_unused else None, received)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

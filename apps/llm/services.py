@@ -14,7 +14,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.billing.models import Outcome
 from apps.billing.types import CallContext, Settled, Thrift
 from apps.llm import attempts, background, metering, tokens
 from apps.llm.errors import PermanentError, UndeliveredError
@@ -59,76 +58,42 @@ async def stream(
         BudgetExceededError: a budget has no room for it; nothing was asked.
         CallRepeatedError: the context's (request, attempt) was called before.
     """
-    made = partial(
-        _stream_once,
-        choice=choice,
-        messages=messages,
-        cap=_cap(choice, max_output_tokens),
-        temperature=temperature,
-        use=use,
-    )
-    first, second = attempts.tries(context)
-    try:
-        async with aclosing(made(context=first)) as events:
-            async for event in events:
-                yield event
-        return
-    except UndeliveredError as error:
-        _note_second_try(error)
-    async with aclosing(made(context=second)) as events:
-        async for event in events:
-            yield event
-
-
-async def _stream_once(
-    *,
-    choice: Choice,
-    messages: Sequence[ChatMessage],
-    context: CallContext,
-    cap: int,
-    temperature: float | None,
-    use: Route.Use | None,
-) -> AsyncGenerator[Token | Instead | Finished, None]:
     from apps.llm.providers import openai_compatible as adapter  # noqa: PLC0415 - slow to import
 
-    opening = partial(
-        metering.open_chat,
-        choice=choice,
-        messages=messages,
-        context=context,
-        max_output_tokens=cap,
-        use=use,
-    )
-    call = await metering.opened(opening)
-    received: list[str] = []
-    ending = adapter.Chunk()
-    try:
-        if call.choice is not choice:
-            yield Instead(call.choice)
-        call.is_sent = True
-        chunks = adapter.stream_chat(
-            call.choice,
-            messages,
-            call_name=call.name,
-            max_output_tokens=_cap(call.choice, cap),
-            temperature=temperature,
+    cap = _cap(choice, max_output_tokens)
+    opening = partial(metering.open_chat, choice=choice, messages=messages, cap=cap, use=use)
+    for own in attempts.tries(context):
+        call = await metering.opened(partial(opening, context=own))
+        received: list[str] = []
+        ending = adapter.Chunk()
+        try:
+            if call.choice is not choice:
+                yield Instead(call.choice)
+            call.is_sent = True
+            chunks = adapter.stream_chat(
+                call.choice,
+                messages,
+                call_name=call.name,
+                max_output_tokens=_cap(call.choice, cap),
+                temperature=temperature,
+            )
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    if chunk.finish_reason:
+                        ending = chunk
+                    else:
+                        received.append(chunk.text)
+                        yield Token(chunk.text)
+        except BaseException as error:
+            await metering.shielded(partial(metering.end_failed, call, error, received=received))
+            if not _is_tried_again(error, own):
+                raise
+            continue
+        settled = await metering.shielded(
+            partial(metering.settle_answer, call, usage=ending.usage, received=received)
         )
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                if chunk.finish_reason:
-                    ending = chunk
-                else:
-                    received.append(chunk.text)
-                    yield Token(chunk.text)
-    except BaseException as error:
-        await metering.shielded(partial(metering.end_failed, call, error, received=received))
-        raise
-    settled = await metering.shielded(
-        partial(
-            metering.settle, call, outcome=Outcome.COMPLETED, usage=ending.usage, received=received
-        )
-    )
-    yield Finished(ending.finish_reason, settled)
+        yield Finished(ending.finish_reason, settled)
+        return
 
 
 async def acomplete(
@@ -147,16 +112,10 @@ async def acomplete(
     from apps.llm.providers import openai_compatible as adapter  # noqa: PLC0415 - slow to import
 
     cap = _cap(choice, max_output_tokens)
+    opening = partial(metering.open_chat, choice=choice, messages=messages, cap=cap)
 
     async def made(own: CallContext) -> Completion:
-        opening = partial(
-            metering.open_chat,
-            choice=choice,
-            messages=messages,
-            context=own,
-            max_output_tokens=cap,
-        )
-        call = await metering.opened(opening)
+        call = await metering.opened(partial(opening, context=own))
         call.is_sent = True
         try:
             answer = await adapter.complete_chat(
@@ -169,14 +128,10 @@ async def acomplete(
         except BaseException as error:
             await metering.shielded(partial(metering.end_failed, call, error))
             raise
-        settling = partial(
-            metering.settle,
-            call,
-            outcome=Outcome.COMPLETED,
-            usage=answer.usage,
-            received=[answer.text],
+        settled = await metering.shielded(
+            partial(metering.settle_answer, call, usage=answer.usage, received=[answer.text])
         )
-        return Completion(answer.text, answer.finish_reason, await metering.shielded(settling))
+        return Completion(answer.text, answer.finish_reason, settled)
 
     first, second = attempts.tries(context)
     try:
@@ -204,9 +159,7 @@ def complete(
     cap = _cap(choice, max_output_tokens)
 
     def made(own: CallContext) -> Completion:
-        call = metering.open_chat(
-            choice=choice, messages=messages, context=own, max_output_tokens=cap
-        )
+        call = metering.open_chat(choice=choice, messages=messages, cap=cap, context=own)
         with _ended_if_it_fails(call):
             answer = background.run(
                 adapter.complete_chat(
@@ -217,9 +170,7 @@ def complete(
                     temperature=temperature,
                 )
             )
-        settled = metering.settle(
-            call, outcome=Outcome.COMPLETED, usage=answer.usage, received=[answer.text]
-        )
+        settled = metering.settle_answer(call, usage=answer.usage, received=[answer.text])
         return Completion(answer.text, answer.finish_reason, settled)
 
     return _tried(made, context)
@@ -271,7 +222,7 @@ def _embed_batch(
     call = metering.open_embedding(choice=choice, texts=texts, context=context, thrift=thrift)
     with _ended_if_it_fails(call):
         answer = background.run(adapter.embed(choice, texts, call_name=call.name))
-    settled = metering.settle(call, outcome=Outcome.COMPLETED, usage=answer.usage)
+    settled = metering.settle_answer(call, usage=answer.usage)
     vectors = np.asarray(answer.vectors, dtype=np.float32)
     if vectors.shape != (len(texts), choice.dimensions):
         raise PermanentError(
@@ -289,6 +240,13 @@ def _tried(made: Callable[[CallContext], T], context: CallContext) -> T:
     except UndeliveredError as error:
         _note_second_try(error)
     return made(second)
+
+
+def _is_tried_again(error: BaseException, context: CallContext) -> bool:
+    if not isinstance(error, UndeliveredError) or context.attempt > attempts.SECOND_TRY:
+        return False
+    _note_second_try(error)
+    return True
 
 
 def _note_second_try(error: UndeliveredError) -> None:

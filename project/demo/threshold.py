@@ -1,7 +1,7 @@
 """Tunes when an answer is refused: the gold questions, asked of the demo documents at each threshold."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apps.accounts.models import User
 from apps.accounts.services import paying_department

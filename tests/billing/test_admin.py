@@ -11,8 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
 from apps.billing import services
-from apps.billing.models import Meter, Outcome, Price, Purpose, UsageRecord
 from apps.billing.calendar import previous_month
+from apps.billing.models import Outcome, Purpose, UsageRecord
 from apps.billing.types import Usage
 from tests.factories.accounts import DepartmentFactory
 from tests.factories.billing import PriceFactory, call_context
@@ -99,27 +99,6 @@ def test_records_and_reservations_can_only_be_read(client: Client, admin_user: U
         assert client.post(change, {}).status_code == 403
         delete = reverse(f"admin:billing_{kind}_delete", args=[record.pk])
         assert client.post(delete, {"post": "yes"}).status_code == 403
-
-
-def test_an_edited_import_becomes_the_operator_s_own(client: Client, admin_user: User) -> None:
-    price = PriceFactory(source=Price.Source.IMPORT)
-    client.force_login(admin_user)
-    url = reverse("admin:billing_price_change", args=[price.pk])
-    assert 'value="0.15"' in client.get(url).content.decode()
-    response = client.post(
-        url,
-        {
-            "provider_code": "provider",
-            "model_code": "model",
-            "meter": Meter.INPUT,
-            "per_million": "0.000000003",
-            "starts_at_0": "2026-01-01",
-            "starts_at_1": "00:00:00",
-        },
-    )
-    assert response.status_code == 302
-    price.refresh_from_db()
-    assert (price.nanos_per_million_tokens, price.source) == (3, Price.Source.OPERATOR)
 
 
 def test_the_report_sums_the_same(capsys: pytest.CaptureFixture[str]) -> None:

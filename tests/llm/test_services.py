@@ -14,6 +14,7 @@ from django.db import connections, transaction
 from apps.billing.models import Meter, Outcome, Purpose, Reservation, UsageRecord
 from apps.billing.types import CallContext
 from apps.llm import metering, services, tokens
+from apps.llm.attempts import SECOND_TRY
 from apps.llm.errors import (
     CallRepeatedError,
     ContextTooLongError,
@@ -214,10 +215,10 @@ class TestStopping:
             await listening
         is_cancelled.set()
         await holding
-        record = await the_record()
-        assert (record.outcome, record.input_tokens) == (Outcome.CANCELLED, 0)
+        await metering.drain()
         assert not fake_provider.requests
-        assert not await Reservation.objects.filter(state="OPEN").aexists()
+        assert (await Reservation.objects.aget()).state == Reservation.State.VOID
+        assert not await UsageRecord.objects.aexists()
 
 
 class TestFailing:
@@ -291,7 +292,10 @@ class TestFailing:
     ) -> None:
         with pytest.raises(RetryableError):
             await heard(ask(replace(choice, base_url="http://127.0.0.1:9/v1"), call), [])
-        assert (await the_record()).input_tokens == 0
+        await metering.drain()
+        calls = Reservation.objects.order_by("attempt").values_list("attempt", "state")
+        assert [made async for made in calls] == [(1, "VOID"), (1 + SECOND_TRY, "VOID")]
+        assert not await UsageRecord.objects.aexists()
 
     async def test_an_error_inside_the_listener_is_settled_as_failed(
         self, fake_provider: FakeProvider, choice: Choice, call: CallContext
@@ -365,14 +369,14 @@ class TestEmbed:
         PriceFactory(
             provider_code=choice.provider_code,
             model_code=choice.model_code,
-            meter=Meter.INPUT,
+            meter=Meter.EMBEDDING,
             nanos_per_million_tokens=1_000_000,
         )
         texts = [f"text {number}" for number in range(services.EMBEDDING_BATCH_SIZE + 1)]
         embeddings = services.embed(texts=texts, context=call)
         assert len(embeddings.vectors) == len(texts)
         assert [settled.attempt for settled in embeddings.settled] == [1, 2]
-        used = sum(settled.usage.input_tokens for settled in embeddings.settled)
+        used = sum(settled.usage.embedding_tokens for settled in embeddings.settled)
         assert used == fake_provider.counted.input_tokens
         assert sum(settled.amount_nanos for settled in embeddings.settled) == used
 
@@ -387,7 +391,7 @@ class TestEmbed:
     ) -> None:
         with pytest.raises(PermanentError):
             services.embed(texts=["a"], context=call, choice=replace(choice, dimensions=9))
-        assert UsageRecord.objects.get().input_tokens == 1
+        assert UsageRecord.objects.get().embedding_tokens == 1
 
     async def test_from_async_code(
         self, fake_provider: FakeProvider, choice: Choice, call: CallContext

@@ -1,12 +1,11 @@
 """What the cost overview of the admin shows, put together once: the page and its CSV are two ways to write it down."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Q
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -28,7 +27,7 @@ from apps.billing.costs.overview import (
 )
 from apps.billing.forecast import Forecast, month_end
 from apps.billing.models import Budget
-from apps.core.money import format_nanos, in_units
+from apps.core.money import format_nanos
 
 CALLS = "admin:billing_usagerecord_changelist"
 OVERVIEW = "admin:billing_usagerecord_totals"
@@ -296,53 +295,3 @@ def chart(page: CostPage) -> dict[str, Any]:
         "calls": [day.cost.call_count for day in page.days],
         "links": [day.calls_url for day in page.days],
     }
-
-
-CSV_HEADER = (
-    "section", "name", "code", "amount", "currency", "calls", "input_tokens", "cached_input_tokens", "output_tokens",
-)  # fmt: skip
-
-
-def csv_rows(page: CostPage) -> Iterator[Sequence[object]]:
-    """Yield what the page shows as rows under `CSV_HEADER`; amounts exact, in units of the currency."""
-    yield _csv("total", page.title, "", page.total)
-    yield _csv("total before", page.before_title, "", page.before)
-    if page.forecast:
-        parts = ("p10_nanos", "p50_nanos", "p90_nanos")
-        for code, nanos in ((part[:3], getattr(page.forecast, part)) for part in parts):
-            yield _csv_amount("forecast", page.month_end.isoformat(), code, nanos)
-    if page.corrections_nanos is not None:
-        yield _csv_amount("corrections", page.title, "", page.corrections_nanos)
-    for day in page.days:
-        if not day.is_ahead:
-            yield _csv_day("day", day.cost)
-        if day.before:
-            yield _csv_day("day before", day.before)
-    for section in page.sections:
-        for row in section.rows:
-            yield _csv(section.title, row.name, row.key, row.line)
-        if section.rest:
-            yield _csv(section.title, section.rest.name, "", section.rest)
-    for budget in page.budgets:
-        state = budget.state
-        yield _csv_amount("budget limit", state.label, str(state.budget_id), state.limit_nanos)
-        yield _csv_amount("budget spent", state.label, str(state.budget_id), state.spent_nanos)
-        yield _csv_amount("budget held", state.label, str(state.budget_id), state.reserved_nanos)
-
-
-def _csv(section: str, name: str, code: str, line: CostLine) -> Sequence[object]:
-    return (
-        *_csv_amount(section, name, code, line.amount_nanos),
-        line.call_count,
-        line.input_tokens,
-        line.cached_input_tokens,
-        line.output_tokens,
-    )
-
-
-def _csv_day(section: str, day: DayCost) -> Sequence[object]:
-    return (*_csv_amount(section, day.day.isoformat(), "", day.amount_nanos), day.call_count)
-
-
-def _csv_amount(section: str, name: str, code: str, nanos: int) -> Sequence[object]:
-    return (section, name, code, in_units(nanos), settings.BILLING_CURRENCY)

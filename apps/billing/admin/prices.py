@@ -83,7 +83,15 @@ class PriceAdmin(JournalledAdmin):
         "valid from now."
     )
     form = PriceForm
-    list_display = ("model_code", "provider_code", "meter", "per_million", "validity", "source", "all_of_model")
+    list_display = (
+        "model_code",
+        "provider_code",
+        "meter",
+        "per_million",
+        "validity",
+        "source",
+        "all_of_model",
+    )
     list_filter = (StandingFilter, "meter", "source", "provider_code")
     search_fields = ("provider_code", "model_code")
     ordering = ("provider_code", "model_code", "meter", "-starts_at")

@@ -1,0 +1,167 @@
+"""What the admin shows of one call: how its amount comes about, what was booked for it, and where it counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils.functional import Promise
+
+from apps.accounts.models import User
+from apps.billing.access import conversation_of_call
+from apps.billing.models import (
+    BudgetPeriod,
+    LedgerEntry,
+    Meter,
+    Price,
+    Reservation,
+    Saving,
+    UsageRecord,
+)
+from apps.billing.savings import Identity, identity
+from apps.core.money import NANOS_PER_UNIT, TOKENS_PER_PRICE, in_units
+
+# Where a usage record keeps what each meter counted.
+COUNTED = {
+    Meter.INPUT: "input_tokens",
+    Meter.CACHE_READ: "cached_input_tokens",
+    Meter.CACHE_WRITE: "cache_write_tokens",
+    Meter.OUTPUT: "output_tokens",
+    Meter.EMBEDDING: "embedding_tokens",
+    Meter.BATCH_INPUT: "batch_input_tokens",
+    Meter.BATCH_OUTPUT: "batch_output_tokens",
+    Meter.AUDIO: "audio_ms",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MeterLine:
+    """One term of the sum: units × price a million. `exact` is in units of the currency, not rounded.
+
+    `price` None: the meter had no price and cost nothing. `is_borrowed`: the price is another meter's.
+    """
+
+    label: str | Promise
+    unit_count: int
+    price: Price | None
+    is_borrowed: bool
+    exact: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A ledger entry of the call; `effect_nanos` is what it changes of what the department owes."""
+
+    entry: LedgerEntry
+    effect_nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallPage:
+    """One call. `record` None: it is open, or was never sent. `owed_nanos` is what is owed for it after corrections."""
+
+    reservation: Reservation
+    record: UsageRecord | None
+    meters: Sequence[MeterLine]
+    exact_sum: Decimal
+    is_rounded: bool
+    bookings: Sequence[Booking]
+    owed_nanos: int
+    periods: Sequence[BudgetPeriod]
+    savings: Sequence[Saving]
+    identity: Identity
+    attempts: Sequence[Reservation]
+    conversation_id: UUID | None
+
+
+def call_page(pk: UUID, *, viewer: User) -> CallPage | None:
+    """Return what is shown of this call (at most ten queries, all by keys); None: there is no such call."""
+    reservation = (
+        Reservation.objects.select_related("department", "user", "api_key").filter(pk=pk).first()
+    )
+    if reservation is None:
+        return None
+    record = record_of(reservation)
+    meters = _meters(record) if record else []
+    exact_sum = sum((line.exact for line in meters), Decimal(0))
+    bookings = _bookings(reservation)
+    request_id = reservation.request_id
+    return CallPage(
+        reservation=reservation,
+        record=record,
+        meters=meters,
+        exact_sum=exact_sum,
+        is_rounded=record is not None and exact_sum != in_units(record.amount_nanos),
+        bookings=bookings,
+        owed_nanos=sum(booking.effect_nanos for booking in bookings),
+        periods=_periods(reservation),
+        savings=list(
+            Saving.objects.filter(request_id=request_id).order_by("attempt", "created_at")
+        ),
+        identity=identity(request_id),
+        attempts=list(Reservation.objects.filter(request_id=request_id).order_by("attempt")),
+        conversation_id=conversation_of_call(viewer, record) if record else None,
+    )
+
+
+def record_of(reservation: Reservation) -> UsageRecord | None:
+    """Return what the call used; its time leads to the one partition it is in."""
+    return UsageRecord.objects.filter(pk=reservation.pk, created_at=reservation.created_at).first()
+
+
+def _meters(record: UsageRecord) -> list[MeterLine]:
+    prices = Price.objects.in_bulk(list(record.price_ids.values()))
+    lines = []
+    for meter, field in COUNTED.items():
+        count = getattr(record, field)
+        if not count:
+            continue
+        price = prices.get(record.price_ids.get(meter))
+        nanos = price.nanos_per_million_tokens if price else 0
+        lines.append(
+            MeterLine(
+                label=meter.label,
+                unit_count=count,
+                price=price,
+                is_borrowed=price is not None and price.meter != meter,
+                exact=Decimal(count * nanos) / TOKENS_PER_PRICE / NANOS_PER_UNIT,
+            )
+        )
+    return lines
+
+
+def _bookings(reservation: Reservation) -> list[Booking]:
+    # Each arm has its index: the call's own entries by the call, corrections by department and time.
+    own = Q(kind__in=("SETTLEMENT", "EXCESS", "TRUE_UP"), reservation_id=reservation.pk)
+    entries = list(LedgerEntry.objects.filter(own))
+    entries += (
+        LedgerEntry.objects.exclude(kind=LedgerEntry.Kind.SETTLEMENT)
+        .filter(
+            kind=LedgerEntry.Kind.CORRECTION,
+            department=reservation.department_id,
+            booked_at__gte=reservation.created_at,
+            reservation_id=reservation.pk,
+        )
+        .select_related("author")
+    )
+    entries.sort(key=_posted)
+    return [Booking(entry, effect_of(entry)) for entry in entries]
+
+
+def _posted(entry: LedgerEntry) -> tuple[datetime, str]:
+    return entry.posted_at, entry.kind
+
+
+def effect_of(entry: LedgerEntry) -> int:
+    """Return by how much an entry changes what its department owes: its debits add, its credits take away."""
+    owed = {f"department:{entry.department_id}", f"overdraft:{entry.department_id}"}
+    is_charge, is_credit = entry.debit in owed, entry.credit in owed
+    return entry.amount_nanos * (int(is_charge) - int(is_credit))
+
+
+def _periods(reservation: Reservation) -> list[BudgetPeriod]:
+    periods = BudgetPeriod.objects.filter(pk__in=reservation.period_ids)
+    related = ("budget__department", "budget__user", "budget__api_key")
+    return list(periods.select_related(*related).order_by("pk"))

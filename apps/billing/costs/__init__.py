@@ -1,0 +1,1 @@
+"""What was spent: totals of the calls, their upkeep, and the figures of cost screens."""

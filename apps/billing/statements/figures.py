@@ -1,0 +1,138 @@
+"""The sums a month's statements are made of, read from usage records and ledger entries, never from totals of totals."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Count, QuerySet, Sum
+
+from apps.billing.models import LedgerEntry, Meter, Reservation, UsageRecord
+
+# Which column of a usage record counts what a meter counts.
+METER_FIELDS = {
+    Meter.INPUT: "input_tokens",
+    Meter.CACHE_READ: "cached_input_tokens",
+    Meter.CACHE_WRITE: "cache_write_tokens",
+    Meter.OUTPUT: "output_tokens",
+    Meter.EMBEDDING: "embedding_tokens",
+    Meter.BATCH_INPUT: "batch_input_tokens",
+    Meter.BATCH_OUTPUT: "batch_output_tokens",
+    Meter.AUDIO: "audio_ms",
+}
+LINE_FIELDS = ("department_id", "purpose", "provider_code", "model_code")
+ADJUSTMENTS = (LedgerEntry.Kind.TRUE_UP, LedgerEntry.Kind.CORRECTION)
+
+# What a department owes: all that was debited to its two accounts, less what was credited to them.
+OWED = """
+SELECT department_id, kind IN ('SETTLEMENT', 'EXCESS'), sum(CASE
+    WHEN debit IN ('department:' || department_id, 'overdraft:' || department_id) THEN amount_nanos ELSE 0
+END - CASE
+    WHEN credit IN ('department:' || department_id, 'overdraft:' || department_id) THEN amount_nanos ELSE 0
+END)
+FROM billing_ledgerentry WHERE booked_at >= %s AND booked_at < %s
+GROUP BY 1, 2
+"""
+
+
+@dataclass(slots=True)
+class Owed:
+    """What the ledger says a department owes for a month: for its calls, and by adjustments (signed)."""
+
+    usage_nanos: int = 0
+    adjustments_nanos: int = 0
+
+
+@dataclass(slots=True)
+class MonthFigures:
+    """A month's sums, by department."""
+
+    lines: dict[UUID, list[dict[str, Any]]] = field(default_factory=dict)
+    adjustments: dict[UUID, list[LedgerEntry]] = field(default_factory=dict)
+    owed: dict[UUID, Owed] = field(default_factory=dict)
+
+    def usage_nanos(self, department_id: UUID) -> int:
+        """Return what the department's usage records add up to."""
+        return sum(line["amount_nanos"] for line in self.lines.get(department_id, ()))
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Read everything inside as it is at one moment; within a transaction that is under way, as that one sees it."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+def read(starts_at: datetime, ends_at: datetime) -> MonthFigures:
+    """Return the sums of a month (three queries)."""
+    figures = MonthFigures()
+    for row in _usage(starts_at, ends_at):
+        line = {
+            "purpose": row["purpose"],
+            "provider_code": row["provider_code"],
+            "model_code": row["model_code"],
+            "call_count": row["call_count"],
+            "tokens": {
+                meter.value: int(row[f"sum_{name}"])
+                for meter, name in METER_FIELDS.items()
+                if row[f"sum_{name}"]
+            },
+            "amount_nanos": int(row["nanos"]),
+        }
+        figures.lines.setdefault(row["department_id"], []).append(line)
+    for entry in adjustments(starts_at, ends_at):
+        figures.adjustments.setdefault(entry.department_id, []).append(entry)
+    with connection.cursor() as cursor:
+        cursor.execute(OWED, (starts_at, ends_at))
+        for department_id, is_usage, nanos in cursor.fetchall():
+            owed = figures.owed.setdefault(department_id, Owed())
+            setattr(owed, "usage_nanos" if is_usage else "adjustments_nanos", int(nanos))
+    return figures
+
+
+def adjustments(starts_at: datetime, ends_at: datetime) -> QuerySet[LedgerEntry]:
+    """Return the corrections and late usage booked in a span, oldest first."""
+    return (
+        LedgerEntry.objects.filter(
+            kind__in=ADJUSTMENTS, booked_at__gte=starts_at, booked_at__lt=ends_at
+        )
+        .select_related("author")
+        .order_by("booked_at", "pk")
+    )
+
+
+def signed_nanos(entry: LedgerEntry) -> int:
+    """Return what an entry adds to what its department owes; negative: it is a credit."""
+    own = {f"department:{entry.department_id}", f"overdraft:{entry.department_id}"}
+    return entry.amount_nanos * ((entry.debit in own) - (entry.credit in own))
+
+
+def open_calls(starts_at: datetime, ends_at: datetime) -> QuerySet[Reservation]:
+    """Return the calls opened in a span that have not ended."""
+    return Reservation.objects.filter(
+        state=Reservation.State.OPEN, created_at__gte=starts_at, created_at__lt=ends_at
+    )
+
+
+def has_cost(starts_at: datetime, ends_at: datetime) -> bool:
+    """Say whether anything was used or booked in a span."""
+    entries = LedgerEntry.objects.filter(booked_at__gte=starts_at, booked_at__lt=ends_at)
+    return entries.exists() or UsageRecord.objects.between(starts_at, ends_at).exists()
+
+
+def _usage(starts_at: datetime, ends_at: datetime) -> QuerySet[UsageRecord, dict[str, Any]]:
+    sums = {f"sum_{name}": Sum(name) for name in METER_FIELDS.values()}
+    rows: QuerySet[UsageRecord, dict[str, Any]] = (
+        UsageRecord.objects.between(starts_at, ends_at)
+        .values(*LINE_FIELDS)
+        .annotate(call_count=Count("id"), nanos=Sum("amount_nanos"), **sums)
+        .order_by("department_id", "-nanos", "purpose", "provider_code", "model_code")
+    )
+    return rows
