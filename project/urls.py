@@ -31,6 +31,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="chat:new", permanent=False)),
     path("chat/", include("apps.chat.urls")),
     path("documents/", include("apps.documents.urls")),
+    path("usage/", include("apps.billing.urls")),
     path("account/", include("apps.accounts.urls")),
     path("account/", include(allauth_patterns)),
     path("admin/health/", admin.site.admin_view(health), name="admin-health"),

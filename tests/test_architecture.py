@@ -22,6 +22,7 @@ LAYERS = [
 _TEXT = "the text of documents is for those who may read them"
 _CACHE = "read on the pages of the caches; rows by the million, or gone within a second"
 _WORKING = "rows of the index, by the million and without meaning to a person"
+_TOTALS = "sums by the hundred thousand, shown on the cost pages"
 WITHOUT_ADMIN = {
     "Page": _TEXT,
     "Passage": _TEXT,
@@ -33,6 +34,14 @@ WITHOUT_ADMIN = {
     "AccessMinute": _CACHE,
     "ProcessReport": _CACHE,
     "InvalidationOutbox": _CACHE,
+    "HourlyCost": _TOTALS,
+    "DailyCost": _TOTALS,
+    "DepartmentCost": _TOTALS,
+    "MonthlyCost": _TOTALS,
+    "PersonCost": _TOTALS,
+    "PersonDayCost": _TOTALS,
+    "PersonMonthlyCost": _TOTALS,
+    "Book": "one row that follows the settings until the first entry",
 }
 
 OURS = [model for model in apps.get_models() if model.__module__.startswith("apps.")]

@@ -10,12 +10,17 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.billing import calendar
+from apps.billing.budgets import requests
+from apps.billing.models import MonthClose
+from tests.factories.billing import LONG_AGO, BudgetFactory, StatementFactory, settled_call
 from tests.factories.chat import CitationFactory, conversation_of, waiting_reply
 from tests.factories.documents import served
 
-OURS = {"chat", "documents", "accounts", "observability"}
+OURS = {"chat", "documents", "accounts", "billing", "observability"}
 # Asked by machines, or by those who have no account yet; each has tests of its own.
 PUBLIC = {
     "observability:livez",
@@ -33,6 +38,9 @@ def _patterns(resolver: URLResolver, namespace: str = "") -> Iterator[tuple[str,
             yield f"{namespace}:{entry.name}", entry
 
 
+# What an operator may see of somebody else's: they answer requests for more of a budget.
+OPERATORS_MAY = {"billing:request"}
+
 ROUTES = dict(_patterns(get_resolver()))
 WITH_OBJECT = sorted(
     name for name, entry in ROUTES.items() if entry.pattern.converters and name not in PUBLIC
@@ -48,7 +56,22 @@ def arguments(owner: User) -> dict[str, dict[str, Any]]:
     reply = conversation.active_leaf
     citation = CitationFactory(message=reply, document=document, version=document.active_version)
     running = waiting_reply(conversation)
+    department = owner.memberships.get().department
+    cap = BudgetFactory(department=department, user=owner)
+    asked = requests.ask(asker=owner, budget_id=cap.pk, amount_nanos=1, reason="Secret question")
+    call = settled_call(user_id=owner.pk, department_id=department.pk)
+    closed = MonthClose.objects.create(
+        starts_at=LONG_AGO, ends_at=calendar.next_month(LONG_AGO), closed_at=timezone.now()
+    )
+    statement = StatementFactory(month=closed, department=department)
     return {
+        "billing": {
+            "code": department.code,
+            "budget_id": cap.pk,
+            "request_id": asked.pk,
+            "call_id": call.usage_record_id,
+            "statement_id": statement.pk,
+        },
         "documents": {"document_id": document.pk},
         "chat": {"pk": conversation.pk, "kind": "json", "message_id": reply.pk},
         "chat:citation": {"pk": citation.pk},
@@ -77,6 +100,8 @@ def test_somebody_elses_object_is_not_found(
 ) -> None:
     url = _url(name, arguments)
     for person in (outsider, admin_user):
+        if person == admin_user and name in OPERATORS_MAY:
+            continue
         client = Client()
         client.force_login(person)
         response = _ask(client, url)

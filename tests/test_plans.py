@@ -65,8 +65,9 @@ SELECT pg_temp.key(n), pg_temp.key(n), pg_temp.key(n), CASE WHEN n %% 1000 = 0 T
     'EMBED', 0, 0, 0, 1, 5, 0, '', '', now() - n * interval '1 minute', now()
 FROM generate_series(1, {rows}) n;
 
-INSERT INTO chat_conversation (id, user_id, paying_department_id, title, sources, is_archived, created_at, updated_at)
-SELECT pg_temp.key(n), o.id, %(department)s, 'title ' || md5(n::text), 'ALL', n %% 10 = 0, now(),
+INSERT INTO chat_conversation (id, user_id, paying_department_id, title, sources, cost_tags, is_archived, created_at,
+    updated_at)
+SELECT pg_temp.key(n), o.id, %(department)s, 'title ' || md5(n::text), 'ALL', '{{}}', n %% 10 = 0, now(),
     now() - n * interval '1 minute'
 FROM generate_series(1, {rows}) n JOIN owner_keys o ON o.number = n %% {owners};
 INSERT INTO chat_message (id, conversation_id, parent_id, role, state, content, error_code, idempotency_key,

@@ -67,7 +67,7 @@ def find(secret: str) -> ApiKey | None:
     """
     brand, _first, rest = secret.partition("_")
     prefix, _second, random = rest.partition("_")
-    if brand != BRAND or not random or not 0 < len(prefix) <= PREFIX_CHARACTERS or "\x00" in prefix:
+    if brand != BRAND or not random or not set(prefix) <= set(_ALPHABET):
         return None
     belongs = Membership.objects.filter(
         user_id=OuterRef("owner_id"), department_id=OuterRef("department_id")

@@ -48,3 +48,7 @@ class ProfileForm(forms.ModelForm[User]):
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - narrows the type
         field.queryset = Department.objects.payable_by(self.instance)
         field.empty_label = _("First by name")
+
+    def clean_full_name(self) -> str:
+        """Keep the name on one line: it stands in the subjects of e-mails."""
+        return " ".join(self.cleaned_data["full_name"].split())

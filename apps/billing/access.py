@@ -29,7 +29,7 @@ def visible_calls(user: User) -> QuerySet[UsageRecord]:
     )
 
 
-def conversation_of(user: User, record: UsageRecord) -> UUID | None:
+def conversation_of_call(user: User, record: UsageRecord) -> UUID | None:
     """Return the conversation the person may open from this call: only one of their own."""
     return record.conversation_id if record.user_id == user.pk else None
 

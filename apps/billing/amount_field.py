@@ -11,6 +11,8 @@ from apps.core.money import CURRENCY_SYMBOL, format_nanos, in_nanos, in_units
 
 # A billion units: far from what a bigint of nanos holds, so that sums of amounts fit, too.
 MOST_NANOS = 10**18
+# A million units: a limit with thousands of increases fits a bigint, too. One that did not would stop every call.
+MOST_INCREASE_NANOS = 10**15
 
 
 class AmountField(forms.DecimalField):

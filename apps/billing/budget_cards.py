@@ -44,6 +44,8 @@ class BudgetCard:
 
     id: UUID
     name: str
+    limit_nanos: int
+    spent_nanos: int
     left_nanos: int
     bar: BudgetBar
     says: str
@@ -95,10 +97,17 @@ def moment(at: datetime) -> str:
     return date_format(timezone.localtime(at, zone()), "j M Y, H:i")
 
 
+def short_moment(at: datetime) -> str:
+    """Return a moment whose year is clear, in the billing time zone."""
+    return date_format(timezone.localtime(at, zone()), "j M, H:i")
+
+
 def _card(state: BudgetState, **rest: Any) -> BudgetCard:
     return BudgetCard(
         id=state.budget_id,
         name=state.label,
+        limit_nanos=state.limit_nanos,
+        spent_nanos=state.spent_nanos,
         left_nanos=state.left_nanos,
         bar=budget_bar(
             limit_nanos=state.limit_nanos,

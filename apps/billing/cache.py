@@ -1,6 +1,5 @@
-"""The keyspaces of money: the price book and operators' totals. Budgets, and what a call costs, are read from no cache."""
+"""The keyspaces of money: prices and what forecasts stand on. Budgets, cost, and what a call costs are read from no cache."""
 
-from apps.billing.reports import UsageReport
 from apps.caching.keyspaces import Keyspace, Sharing, register
 
 PRICE_BOOK: Keyspace[tuple[tuple[str, int], ...]] = register(
@@ -17,15 +16,15 @@ PRICE_BOOK: Keyspace[tuple[tuple[str, int], ...]] = register(
         load=lambda stored: tuple((meter, nanos) for meter, nanos in stored),
     )
 )
-DASHBOARD: Keyspace[UsageReport] = register(
+COST_HISTORY: Keyspace[tuple[int, ...]] = register(
     Keyspace(
-        name="billing:dashboard:1",
-        key_fields=("starts_at", "ends_at"),
-        help_text="Totals of a month for the admin, by department, model and purpose.",
-        fresh_by="Its lifetime alone: totals are as old as that at most.",
+        name="billing:cost-history:1",
+        key_fields=("until",),
+        help_text="What each hour of the last eight weeks cost all departments together: the forecast of everything stands on it.",
+        fresh_by="Its key: each hour has a history of its own. What is spent by now is read afresh beside it.",
         shared_by=Sharing.OPERATORS,
-        ttl_seconds=30,
-        stale_if_error_seconds=300,
-        load=UsageReport.from_json,
+        ttl_seconds=3900,
+        lease_seconds=30,
+        load=tuple,
     )
 )

@@ -7,7 +7,7 @@ from django.conf import settings
 
 
 def zone() -> ZoneInfo:
-    """Return the billing time zone; `services.open_book` sees to it that the ledger is kept in the same."""
+    """Return the billing time zone; `book.open_book` sees to it that the ledger is kept in the same."""
     return ZoneInfo(settings.BILLING_TIME_ZONE)
 
 

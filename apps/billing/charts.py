@@ -69,7 +69,7 @@ def axis_end(nanos: int) -> int:
     """Return where an axis from zero ends that holds this amount, at a number fit to be read; 0 for 0."""
     if nanos <= 0:
         return 0
-    unit = 10 ** (len(str(nanos)) - 1)
+    unit: int = 10 ** (len(str(nanos)) - 1)
     return next(first * unit for first in AXIS_ENDS if first * unit >= nanos)
 
 

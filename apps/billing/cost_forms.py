@@ -17,10 +17,11 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.accounts.models import ApiKey, Department, User
 from apps.billing import calendar
-from apps.billing.costs.overview import CostFilter, Dimension
+from apps.billing.costs.types import CostFilter, Dimension
 from apps.billing.models import CostTag, Price, Purpose
 
 MOST_DAYS = 400
+FIRST_YEAR, LAST_YEAR = 2000, 2099
 PRODUCTS = ("chat", "documents", "admin")
 # By which field of the form each dimension is narrowed.
 FIELD_OF = {
@@ -141,18 +142,25 @@ class CostForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Have the days in order, and no more than a page can show."""
         cleaned = super().clean() or {}
-        first, last = cleaned.get("from"), cleaned.get("to")
-        today = self.now.astimezone(calendar.zone()).date()
-        if first or last:
-            last = last or max(first, today)
-            first = first or last.replace(day=1)
-            if not 2000 <= first.year <= last.year < 2100:
-                raise forms.ValidationError(_t("Choose days of this century, the first one first."))
-            if not 0 <= (last - first).days < MOST_DAYS:
-                said = _t("Choose at most %(days)s days, the first one first.")
-                raise forms.ValidationError(said % {"days": MOST_DAYS})
+        named: list[date | None] = [cleaned.get("from"), cleaned.get("to")]
+        if any(named):
+            first, last = self._ordered(*named)
             cleaned |= {"from": first, "to": last}
         return cleaned
+
+    def _ordered(self, first: date | None, last: date | None) -> tuple[date, date]:
+        """Return both days: the first of the month and today stand for the one that is missing."""
+        today = self.now.astimezone(calendar.zone()).date()
+        if last is None:
+            last = max(first or today, today)
+        if first is None:
+            first = last.replace(day=1)
+        if not FIRST_YEAR <= first.year <= last.year <= LAST_YEAR:
+            raise forms.ValidationError(_t("Choose days of this century, the first one first."))
+        if not 0 <= (last - first).days < MOST_DAYS:
+            said = _t("Choose at most %(days)s days, the first one first.")
+            raise forms.ValidationError(said % {"days": MOST_DAYS})
+        return first, last
 
     @cached_property
     def asked(self) -> Asked:

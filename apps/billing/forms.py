@@ -1,6 +1,6 @@
-"""How an operator enters a price and picks a month."""
+"""How an operator enters a price."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -54,16 +54,3 @@ class PriceForm(forms.ModelForm[Price]):
         self.instance.source = Price.Source.OPERATOR
         price: Price = super().save(commit)
         return price
-
-
-class MonthForm(forms.Form):
-    """The month of a report, as `?month=2026-11`."""
-
-    month = forms.RegexField(regex=r"^20\d\d-(0[1-9]|1[0-2])$", required=False)
-
-    def starts_at(self) -> datetime | None:
-        """Return the first moment of a well-formed month, None otherwise."""
-        if not self.is_valid() or not self.cleaned_data["month"]:
-            return None
-        year, month = map(int, self.cleaned_data["month"].split("-"))
-        return datetime(year, month, 1, tzinfo=UTC)

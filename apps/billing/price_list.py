@@ -118,3 +118,28 @@ def _row(entry: ListPrice, meter: Meter, nanos: int, starts_at: datetime) -> Pri
 def nanos_of(dollars: Decimal, millions_of_units: Fraction = Fraction(1)) -> int:
     """Return dollars per so many millions of a meter's units as nanos per million, exactly or rounded half-even."""
     return round(Fraction(dollars) * NANOS_PER_UNIT / millions_of_units)
+
+
+def ship_prices(*, provider_code: str, model_code: str, nanos_by_meter: dict[Meter, int]) -> None:
+    """Set prices for meters that have none at all, so that an operator's own stay what they are."""
+    priced = set(
+        Price.objects.of_model(provider_code=provider_code, model_code=model_code).values_list(
+            "meter", flat=True
+        )
+    )
+    now = timezone.now()
+    Price.objects.bulk_create(
+        [
+            Price(
+                provider_code=provider_code,
+                model_code=model_code,
+                meter=meter,
+                nanos_per_million_tokens=nanos,
+                starts_at=now,
+                source=Price.Source.SHIPPED,
+            )
+            for meter, nanos in nanos_by_meter.items()
+            if meter not in priced
+        ],
+        ignore_conflicts=True,
+    )

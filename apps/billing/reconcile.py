@@ -113,8 +113,15 @@ def reconcile() -> Reconciliation:
 
     Reads every call a few times (set-based, minutes at tens of millions) and writes nothing; not inside a transaction.
     """
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(SNAPSHOT)
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(SNAPSHOT)
+        return as_seen_now()
+
+
+def as_seen_now() -> Reconciliation:
+    """Reconcile what the transaction one is in sees."""
+    with connection.cursor() as cursor:
         cursor.execute("SELECT now()")
         [checked_at] = cursor.fetchone()
         cursor.execute(COUNTS)
@@ -152,4 +159,4 @@ def _whole(number: Any) -> int | None:
 
 def _exactly(nanos: int) -> str:
     """Return an amount to the last nano: a proof that rounds proves nothing."""
-    return f"{in_units(nanos):f} {CURRENCY_SYMBOL}"
+    return f"{in_units(nanos):.9f} {CURRENCY_SYMBOL}"

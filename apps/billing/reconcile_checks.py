@@ -5,15 +5,15 @@ Every query gives rows (problem, subject, expected, found); the problems' words 
 
 from dataclasses import dataclass
 
-from django.utils.functional import _StrPromise
 from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrPromise
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """How a difference is told; `is_money`: its two figures are nanos."""
 
-    words: _StrPromise
+    words: StrPromise
     is_money: bool = False
 
 
@@ -78,7 +78,7 @@ PROBLEMS: dict[str, Problem] = {
 }
 
 BALANCES = """
-    SELECT account, sum(debit)::numeric, sum(credit)::numeric
+    SELECT account, sum(side.debit)::numeric, sum(side.credit)::numeric
     FROM (SELECT debit, credit, sum(amount_nanos) AS nanos FROM billing_ledgerentry GROUP BY debit, credit) AS pair
     CROSS JOIN LATERAL (VALUES (pair.debit, nanos, 0), (pair.credit, 0, nanos)) AS side (account, debit, credit)
     GROUP BY account ORDER BY account
@@ -237,7 +237,7 @@ TOTALS = """
             sum(call_count) AS calls, sum(tokens) AS tokens, sum(amount_nanos) AS nanos
         FROM total GROUP BY 1, 2, 3
     )
-    SELECT problem, concat_ws(' ', 'by', name, to_char(month AT TIME ZONE %(zone)s, 'YYYY-MM'),
+    SELECT problem, concat_ws(' ', 'by', compared.name, to_char(month AT TIME ZONE %(zone)s, 'YYYY-MM'),
         coalesce(department.name, person.email, '-')) AS subject, told.expected, told.found
     FROM (
         SELECT coalesce(expected.name, found.name) AS name, coalesce(expected.month, found.month) AS month,

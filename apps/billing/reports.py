@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 from apps.billing.models import Purpose, UsageRecord
 
@@ -33,20 +33,14 @@ class UsageReport:
     llm_models: Sequence[UsageTotal]
     purposes: Sequence[UsageTotal]
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return the value of what JSON holds of one."""
-        moments = {name: datetime.fromisoformat(data[name]) for name in ("starts_at", "ends_at")}
-        totals = {
-            name: [UsageTotal(**total) for total in data[name]]
-            for name in ("departments", "llm_models", "purposes")
-        }
-        return cls(**{**data, **moments, **totals})
 
-
-def usage_report(*, starts_at: datetime, ends_at: datetime) -> UsageReport:
-    """Sum the calls opened in this span (three queries)."""
+def usage_report(
+    *, starts_at: datetime, ends_at: datetime, department_code: str = ""
+) -> UsageReport:
+    """Sum the calls opened in this span (three queries), of one department if its code is given."""
     records = UsageRecord.objects.between(starts_at, ends_at)
+    if department_code:
+        records = records.filter(department__code=department_code)
 
     def totals(
         *fields: str, named: Callable[[dict[str, Any]], tuple[str, str]]

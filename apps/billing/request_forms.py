@@ -8,9 +8,9 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Department, User
 from apps.billing import spans
-from apps.billing.amount_field import AmountField
+from apps.billing.amount_field import MOST_INCREASE_NANOS, AmountField
+from apps.billing.budgets.caps import Limits
 from apps.billing.models import Budget
-from apps.core.money import CURRENCY_SYMBOL
 
 REASON_LENGTH = 500
 
@@ -18,7 +18,12 @@ REASON_LENGTH = 500
 class AskForm(forms.Form):
     """How much more, and why."""
 
-    amount = AmountField(label=_("How much more"), min_nanos=1)
+    amount = AmountField(
+        label=_("How much more, in $"),
+        min_nanos=1,
+        max_nanos=MOST_INCREASE_NANOS,
+        help_text="",
+    )
     reason = forms.CharField(
         label=_("What for"),
         max_length=REASON_LENGTH,
@@ -30,7 +35,9 @@ class AskForm(forms.Form):
 class DecideForm(forms.Form):
     """How much more is given, and until when; `now` is what the choices of an end count from."""
 
-    amount = AmountField(label=_("Give"), min_nanos=1)
+    amount = AmountField(
+        label=_("Give, in $"), min_nanos=1, max_nanos=MOST_INCREASE_NANOS, help_text=""
+    )
     expiry = forms.ChoiceField(label=_("Until"))
 
     def __init__(self, *args: Any, now: datetime, **options: Any) -> None:
@@ -52,20 +59,20 @@ class DecideForm(forms.Form):
 class CapForm(forms.Form):
     """What one person may spend of a department's money; `person` and `period` stay once it is made."""
 
-    person = forms.ModelChoiceField(label=_("Person"), queryset=User.objects.none())
+    person = forms.ModelChoiceField(
+        label=_("Person"), queryset=User.objects.none(), empty_label=_("Choose a person")
+    )
     period = forms.ChoiceField(
         label=_("Period"), choices=Budget.Period.choices, initial=Budget.Period.MONTH
     )
     limit = AmountField(
-        label=_("Limit"),
-        help_text=_("%(currency)s. No question begins that could take the period's cost above this.")
-        % {"currency": CURRENCY_SYMBOL},
+        label=_("Limit, in $"),
+        help_text=_("No question begins that could take the period's cost above this."),
     )
     soft_limit = AmountField(
-        label=_("Soft limit"),
+        label=_("Soft limit, in $"),
         required=False,
-        help_text=_("%(currency)s. From here on the person is warned; empty: only at the limit.")
-        % {"currency": CURRENCY_SYMBOL},
+        help_text=_("From here on the person is warned; empty: nothing before the limit."),
     )
     at_limit = forms.ChoiceField(
         label=_("At the soft limit"), choices=Budget.AtLimit.choices, initial=Budget.AtLimit.REFUSE
@@ -81,10 +88,25 @@ class CapForm(forms.Form):
             memberships__department=department, is_active=True
         ).order_by("full_name", "email")
 
+    def limits(self) -> Limits:
+        """Return what was filled in."""
+        return Limits(
+            limit_nanos=self.cleaned_data["limit"],
+            soft_limit_nanos=self.cleaned_data["soft_limit"],
+            at_limit=Budget.AtLimit(self.cleaned_data["at_limit"]),
+        )
+
     def clean(self) -> dict[str, Any]:
-        """Have the soft limit below the limit."""
+        """Have the soft limit below the limit, and one where something begins at it."""
         cleaned = super().clean() or {}
         soft, limit = cleaned.get("soft_limit"), cleaned.get("limit")
         if soft is not None and limit is not None and soft > limit:
             self.add_error("soft_limit", _("The soft limit is at most the limit."))
+        if (
+            "soft_limit" in cleaned
+            and soft is None
+            and cleaned.get("at_limit") != Budget.AtLimit.REFUSE
+        ):
+            # Without one it would never begin.
+            self.add_error("soft_limit", _("This begins at a soft limit: set one."))
         return cleaned

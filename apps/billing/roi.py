@@ -93,17 +93,17 @@ def last_full_month(at: datetime) -> Measured:
     return Measured(before, cost.amount_nanos)
 
 
-def of_case(case: RoiCase, *, at: datetime) -> tuple[Return, Measured | None]:
-    """Return a stored case's result, and the month it was measured by, None where its cost after was entered."""
-    measured = last_full_month(at) if case.monthly_after_nanos is None else None
-    after = case.monthly_after_nanos if measured is None else measured.amount_nanos
-    result = evaluate(
+def of_case(case: RoiCase, *, measured: Measured | None) -> Return:
+    """Return a stored case's result; `measured` is its cost after where none was entered."""
+    after = case.monthly_after_nanos
+    if after is None:
+        after = measured.amount_nanos if measured else 0
+    return evaluate(
         before_nanos=case.monthly_before_nanos,
-        after_nanos=after or 0,
+        after_nanos=after,
         hours=case.hours,
         hourly_rate_nanos=case.hourly_rate_nanos,
     )
-    return result, measured
 
 
 def in_months(payback: Fraction) -> Decimal:

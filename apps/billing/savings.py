@@ -88,8 +88,8 @@ def attribute(
     """Return the rows to record of a request, given what it costs after each mechanism.
 
     `steps` are (mechanism, cost with it and all before it) in the order of `ORDER`, the last cost being the actual one.
-    A step that makes it dearer is an overhead; one that changes nothing has no row. They telescope:
-    baseline = last cost + Σ saved − Σ overhead, exactly.
+    A row for each step; one that makes it dearer is an overhead. They telescope: baseline = last cost + Σ saved −
+    Σ overhead, exactly.
 
     Raises:
         ValueError: the steps are not in that order, a mechanism comes twice, or a cost is negative.
@@ -102,8 +102,7 @@ def attribute(
         if min(cost, next_cost) < 0:
             raise ValueError("a cost is never negative")
         place = ORDER.index(mechanism)
-        if next_cost != cost:
-            found.append(Attributed(mechanism, max(cost - next_cost, 0), max(next_cost - cost, 0)))
+        found.append(Attributed(mechanism, max(cost - next_cost, 0), max(next_cost - cost, 0)))
         cost = next_cost
     return found
 

@@ -2,45 +2,53 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from contextlib import nullcontext, suppress
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.db import DatabaseError, connection, models, transaction
+from django.db import DatabaseError, connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.billing.errors import (
-    BookError,
     BudgetExceededError,
     CallEndedError,
     InvalidAmountError,
     ReservationConflictError,
 )
 from apps.billing.models import (
-    Book,
     Budget,
     LedgerEntry,
     Mechanism,
     Meter,
     Outcome,
-    Price,
     Reservation,
     Saving,
-    UsageRecord,
 )
 from apps.billing.types import CallContext, Refusal, Reserved, Settled, Thrift, Usage
 from apps.core.ids import uuid7
 
 # Longer than any answer streams: past it, the process that opened the call is taken for dead.
 RESERVATION_LIFETIME = timedelta(minutes=30)
-MONTHS_AHEAD = 3
 REAPER_BATCH_SIZE = 500
 OVER_BUDGET = "PB001"
 NO_DATA_FOUND = "P0002"
 
-Row = TypeVar("Row", bound=models.Model)
+SETTLED_FIELDS = (
+    "id", "created_at", "request_id", "attempt", "provider_code", "model_code", "outcome", "amount_nanos",
+)  # fmt: skip
+USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+# Where a usage keeps what a meter counts.
+COUNTED_IN = {
+    Meter.INPUT: "input_tokens",
+    Meter.OUTPUT: "output_tokens",
+    Meter.EMBEDDING: "embedding_tokens",
+    Meter.BATCH_INPUT: "batch_input_tokens",
+    Meter.BATCH_OUTPUT: "batch_output_tokens",
+    Meter.AUDIO: "audio_ms",
+}
 
 
 def reserve(  # noqa: PLR0913 - all that a call is, by name
@@ -65,8 +73,8 @@ def reserve(  # noqa: PLR0913 - all that a call is, by name
         ReservationConflictError: the pair names a call of another purpose, model or department.
     """
     try:
-        row = _called(
-            Reservation,
+        opened = _called(
+            "id, created_at, max_nanos, state, purpose, department_id, provider_code, model_code",
             "billing_reserve_v2(%s, %s, %s::smallint, %s, %s, %s, %s, %s, %s::text[], %s, %s, %s, %s, %s, %s, %s,"
             " %s::smallint, %s, %s)",
             (
@@ -96,13 +104,16 @@ def reserve(  # noqa: PLR0913 - all that a call is, by name
             raise
         raise BudgetExceededError(_refusal(error)) from error
     asked = (context.purpose, context.department_id, provider_code, model_code)
-    if asked != (row.purpose, row.department_id, row.provider_code, row.model_code):
-        raise ReservationConflictError(f"{row} is a call for {row.purpose} by {row.model_code}")
+    reservation_id, created_at, max_nanos, state, *named = opened
+    if asked != tuple(named):
+        raise ReservationConflictError(
+            f"{context.request_id}/{context.attempt} is a call for {named[0]} by {named[-1]}"
+        )
     return Reserved(
-        reservation_id=row.pk,
-        created_at=row.created_at,
-        max_nanos=row.max_nanos,
-        is_settled=row.state != Reservation.State.OPEN,
+        reservation_id=reservation_id,
+        created_at=created_at,
+        max_nanos=max_nanos,
+        is_settled=state != Reservation.State.OPEN,
     )
 
 
@@ -123,8 +134,8 @@ def settle(
         CallEndedError: there is no such call, or it was voided.
     """
     try:
-        record = _called(
-            UsageRecord,
+        settled = _called(
+            ", ".join((*SETTLED_FIELDS, *USAGE_FIELDS)),
             "billing_settle_v2(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::integer, %s)",
             (
                 reservation_id,
@@ -146,7 +157,7 @@ def settle(
         if _sqlstate(error) != NO_DATA_FOUND:
             raise
         raise CallEndedError(str(reservation_id)) from error
-    return as_settled(record)
+    return _settled(settled)
 
 
 def void(*, reservation_id: UUID, at: datetime | None = None) -> None:
@@ -156,20 +167,21 @@ def void(*, reservation_id: UUID, at: datetime | None = None) -> None:
         CallEndedError: there is no such call, or it was settled.
     """
     try:
-        _called(Reservation, "billing_void_v1(%s, %s)", (reservation_id, at))
+        _called("id", "billing_void_v1(%s, %s)", (reservation_id, at))
     except DatabaseError as error:
         if _sqlstate(error) != NO_DATA_FOUND:
             raise
         raise CallEndedError(str(reservation_id)) from error
 
 
-def _called(model: type[Row], call: str, values: Sequence[Any]) -> Row:
-    """Run one billing function in a transaction of its own: in autocommit, so in one round trip."""
+def _called(columns: str, call: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Run one billing function in a transaction of its own, in autocommit, so in one round trip; return its row."""
     # In a transaction it would hold the budget's row until that ends; `durable` says so.
     own = transaction.atomic(durable=True) if connection.in_atomic_block else nullcontext()
-    with own:
-        [row] = model._default_manager.raw(f"SELECT * FROM {call}", values)  # noqa: S608 - calls are literals
-    return row
+    with own, connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns} FROM {call}", values)  # noqa: S608 - both are literals
+        [row] = cursor.fetchall()
+    return tuple(row)
 
 
 def _sqlstate(error: DatabaseError) -> str:
@@ -215,7 +227,6 @@ def correct(
         raise InvalidAmountError("a correction has an amount above zero and a reason")
     department = f"department:{department_id}"
     debit, credit = ("adjustments", department) if is_credit else (department, "adjustments")
-    now = timezone.now()
     entry, _made = LedgerEntry.objects.get_or_create(
         id=entry_id,
         defaults={
@@ -225,12 +236,14 @@ def correct(
             "debit": debit,
             "credit": credit,
             "amount_nanos": amount_nanos,
-            "booked_at": now,
-            "posted_at": now,
+            # By the clock that closes months.
+            "booked_at": Now(),
+            "posted_at": Now(),
             "author_id": author_id,
             "reason": reason.strip(),
         },
     )
+    entry.refresh_from_db()
     return entry
 
 
@@ -263,47 +276,18 @@ def record_saving(
     )
 
 
-def open_book() -> None:
-    """Keep the ledger in the currency and time zone of the settings; once it has entries, both stay.
-
-    Raises:
-        BookError: the settings name others than the ledger's.
-    """
-    asked = {"currency": settings.BILLING_CURRENCY, "time_zone": settings.BILLING_TIME_ZONE}
-    book, _made = Book.objects.get_or_create(id=1, defaults=asked)
-    kept = {"currency": book.currency, "time_zone": book.time_zone}
-    if kept == asked:
-        return
-    if LedgerEntry.objects.exists():
-        raise BookError(
-            f"the ledger is kept in {book.currency} and {book.time_zone}: set BILLING_CURRENCY and"
-            " BILLING_TIME_ZONE to these"
-        )
-    Book.objects.update(**asked)
-
-
-def as_settled(record: UsageRecord) -> Settled:
-    """Return a usage record's key figures."""
+def _settled(figures: Sequence[Any]) -> Settled:
+    pk, created_at, request_id, attempt, provider_code, model_code, outcome, amount, *used = figures
     return Settled(
-        usage_record_id=record.pk,
-        created_at=record.created_at,
-        request_id=record.request_id,
-        attempt=record.attempt,
-        provider_code=record.provider_code,
-        model_code=record.model_code,
-        outcome=Outcome(record.outcome),
-        usage=Usage(
-            input_tokens=record.input_tokens,
-            cached_input_tokens=record.cached_input_tokens,
-            cache_write_tokens=record.cache_write_tokens,
-            output_tokens=record.output_tokens,
-            embedding_tokens=record.embedding_tokens,
-            batch_input_tokens=record.batch_input_tokens,
-            batch_output_tokens=record.batch_output_tokens,
-            audio_ms=record.audio_ms,
-            is_estimated=record.is_estimated,
-        ),
-        amount_nanos=record.amount_nanos,
+        usage_record_id=pk,
+        created_at=created_at,
+        request_id=request_id,
+        attempt=attempt,
+        provider_code=provider_code,
+        model_code=model_code,
+        outcome=Outcome(outcome),
+        usage=Usage(*used),
+        amount_nanos=amount,
     )
 
 
@@ -316,70 +300,23 @@ def settle_expired(*, at: datetime | None = None) -> int:
     expired = Reservation.objects.filter(state=Reservation.State.OPEN, expires_at__lt=now)
     calls = list(expired.order_by("expires_at")[:REAPER_BATCH_SIZE])
     for call in calls:
-        settle(
-            reservation_id=call.pk,
-            outcome=Outcome.ESTIMATED,
-            usage=_most(call),
-            elapsed_ms=0,
-            at=at,
-        )
+        # Its process may be alive after all and void it meanwhile; the others behind it are dead still.
+        with suppress(CallEndedError):
+            settle(
+                reservation_id=call.pk,
+                outcome=Outcome.ESTIMATED,
+                usage=_most(call),
+                elapsed_ms=0,
+                at=at,
+            )
     return len(calls)
-
-
-# Where a usage keeps what a meter counts.
-USAGE_FIELDS = {
-    Meter.INPUT: "input_tokens",
-    Meter.OUTPUT: "output_tokens",
-    Meter.EMBEDDING: "embedding_tokens",
-    Meter.BATCH_INPUT: "batch_input_tokens",
-    Meter.BATCH_OUTPUT: "batch_output_tokens",
-    Meter.AUDIO: "audio_ms",
-}
 
 
 def _most(call: Reservation) -> Usage:
     return Usage(
         is_estimated=True,
         **{
-            USAGE_FIELDS[Meter(call.input_meter)]: call.max_input_tokens,
-            USAGE_FIELDS[Meter(call.output_meter)]: call.max_output_tokens,
+            COUNTED_IN[Meter(call.input_meter)]: call.max_input_tokens,
+            COUNTED_IN[Meter(call.output_meter)]: call.max_output_tokens,
         },
-    )
-
-
-def make_partitions(*, at: datetime | None = None) -> int:
-    """Make the tables of this month's usage records and of the next three; return how many were missing."""
-    first = (at or timezone.now()).astimezone(UTC).date().replace(day=1)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FILTER (WHERE billing_make_partition_v1((%s + ahead * interval '1 month')::date))"
-            " FROM generate_series(0, %s) AS ahead",
-            (first, MONTHS_AHEAD),
-        )
-        [made_count] = cursor.fetchone()
-    return int(made_count)
-
-
-def ship_prices(*, provider_code: str, model_code: str, nanos_by_meter: dict[Meter, int]) -> None:
-    """Set prices for meters that have none at all, so that an operator's own stay what they are."""
-    priced = set(
-        Price.objects.of_model(provider_code=provider_code, model_code=model_code).values_list(
-            "meter", flat=True
-        )
-    )
-    now = timezone.now()
-    Price.objects.bulk_create(
-        [
-            Price(
-                provider_code=provider_code,
-                model_code=model_code,
-                meter=meter,
-                nanos_per_million_tokens=nanos,
-                starts_at=now,
-                source=Price.Source.SHIPPED,
-            )
-            for meter, nanos in nanos_by_meter.items()
-            if meter not in priced
-        ],
-        ignore_conflicts=True,
     )

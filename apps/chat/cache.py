@@ -1,5 +1,6 @@
 """The keyspaces of chat."""
 
+from dataclasses import astuple
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from apps.caching.keyspaces import Keyspace, Sharing, register
 from apps.chat.listing import ConversationPage
 from apps.chat.prompts import Turn
 from apps.chat.tree import Tree
-from apps.chat.types import KeptAnswer
+from apps.chat.types import KeptAnswer, PriceSample
 
 
 def _saved_nanos(answer: KeptAnswer) -> int:
@@ -59,6 +60,30 @@ ANSWER_PRIOR: Keyspace[tuple[float, ...]] = register(
         l1_share_ratio=0.01,
         dump=list,
         load=tuple,
+    )
+)
+
+
+def _dump_samples(samples: tuple[PriceSample, ...]) -> list[Any]:
+    return [astuple(sample) for sample in samples]
+
+
+def _load_samples(data: list[Any]) -> tuple[PriceSample, ...]:
+    return tuple(PriceSample(*sample) for sample in data)
+
+
+PRICE_SAMPLES: Keyspace[tuple[PriceSample, ...]] = register(
+    Keyspace(
+        name="chat:price-samples:1",
+        key_fields=("provider_name", "model_name"),
+        help_text="How many tokens recent answers took, for the price the composer expects. Numbers only, of everybody.",
+        fresh_by="Its lifetime alone: what answers take moves with hundreds of them.",
+        shared_by=Sharing.EVERYONE,
+        ttl_seconds=300,
+        l1_ttl_seconds=60,
+        l1_share_ratio=0.01,
+        dump=_dump_samples,
+        load=_load_samples,
     )
 )
 

@@ -11,15 +11,17 @@ BUSY = "provider_busy"
 UNREACHABLE = "provider_unreachable"
 REFUSED = "provider_refused"
 TOO_LONG = "context_too_long"
+OVER_BUDGET = "over_budget"
 INTERNAL = "internal"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What to tell, and whether the same question could succeed when asked again."""
+    """What to tell, and whether the same question could succeed when asked again; the budget that refused it, if one."""
 
     message: str
     can_retry: bool
+    budget_id: str = ""
 
 
 def explain(code: str) -> Failure:
@@ -38,6 +40,8 @@ def explain(code: str) -> Failure:
         TOO_LONG: _(
             "This is too long for the model. Shorten the question or start a new conversation."
         ),
+        # Replaced by the budget's own words, which are kept with the reply.
+        OVER_BUDGET: _("A budget has no room for this question. Try again when it has refilled."),
     }
     message = texts.get(code, _("Something went wrong on our side. It has been noted; try again."))
     return Failure(message=message, can_retry=code != TOO_LONG)

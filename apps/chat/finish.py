@@ -16,7 +16,7 @@ from apps.chat.answers import keep
 from apps.chat.cache import changed
 from apps.chat.models import Citation, Conversation, Message
 from apps.chat.prompts import Source
-from apps.chat.types import ANSWER_ATTEMPT, Basis, KeptAnswer, Outcome, Place
+from apps.chat.types import Basis, KeptAnswer, Outcome, Place
 from apps.documents.locks import hold_documents
 from apps.documents.models import DocumentVersion
 from apps.llm.models import LLMModel
@@ -125,10 +125,8 @@ def sweep() -> int:
     for reply in overdue.order_by("lease_expires_at")[:500]:
         recovered = live.recover(reply.pk)
         usage = receipts.usage_of(reply)
-        is_settled = any(
-            record.attempt == ANSWER_ATTEMPT and record.outcome == CallOutcome.COMPLETED
-            for record in usage
-        )
+        answer = receipts.answer_of(usage)
+        is_settled = answer is not None and answer.outcome == CallOutcome.COMPLETED
         is_whole = recovered.is_complete and (
             is_settled or not recovered.prepared.get("model_name")
         )

@@ -65,6 +65,15 @@ class ReplyForm(forms.Form):
             raise forms.ValidationError(_("This is no message.")) from error
 
 
+class PriceForm(ReplyForm):
+    """What stands in the composer; nothing is posted."""
+
+    content = forms.CharField(required=False, max_length=QUESTION_CHARACTERS)
+    # Not asked for here.
+    idempotency_key = None  # type: ignore[assignment]
+    documents = None  # type: ignore[assignment]
+
+
 class RegenerateForm(forms.Form):
     """A wish for another answer."""
 

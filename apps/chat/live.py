@@ -307,5 +307,6 @@ def recover(reply_id: UUID) -> Recovered:
     return Recovered(
         text="".join(event.data["text"] for event in events if event.name == "token"),
         is_complete=any(event.name == STREAMED for event in events),
-        prepared=next((event.data for event in events if event.name == PREPARED), {}),
+        # The last: another model may have answered than the one it was prepared for.
+        prepared=next((event.data for event in reversed(events) if event.name == PREPARED), {}),
     )

@@ -1,6 +1,7 @@
 """Conversations, their tree of messages, citations and feedback."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -47,6 +48,9 @@ class Conversation(models.Model):
         "Message", on_delete=models.SET_NULL, null=True, related_name="+"
     )
     is_archived = models.BooleanField(_("archived"), default=False)
+    cost_tags = ArrayField(
+        models.CharField(max_length=40), verbose_name=_("cost tags"), default=list
+    )
     created_at = models.DateTimeField(_("started"), default=timezone.now)
     updated_at = models.DateTimeField(_("last used"), default=timezone.now)
 

@@ -63,6 +63,7 @@ class MessageView:
     error_code: str = ""
     error_message: str = ""
     can_retry: bool = False
+    refusing_budget: str = ""
     siblings: int = 1
     sibling_number: int = 1
     previous_sibling_url: str = ""
@@ -258,9 +259,7 @@ def _view(
 ) -> MessageView:
     position = siblings.index(message.pk)
     is_positive, reason = message.feedback or (None, "")
-    failure = (
-        failures.explain(message.error_code) if message.state == Message.State.FAILED else None
-    )
+    failure = _failure(message)
     return MessageView(
         id=message.pk,
         role=message.role,
@@ -272,6 +271,7 @@ def _view(
         error_code=message.error_code,
         error_message=failure.message if failure else "",
         can_retry=bool(failure and failure.can_retry),
+        refusing_budget=failure.budget_id if failure else "",
         siblings=len(siblings),
         sibling_number=position + 1,
         previous_sibling_url=_sibling_url(message, siblings, position - 1),
@@ -282,6 +282,15 @@ def _view(
         receipt=_receipt(message),
         earlier=_earlier(message.receipt),
     )
+
+
+def _failure(message: MessageNode) -> failures.Failure | None:
+    if message.state != Message.State.FAILED:
+        return None
+    refusal = (message.receipt or {}).get("refusal")
+    if refusal:
+        return failures.Failure(refusal["text"], can_retry=True, budget_id=refusal["budget_id"])
+    return failures.explain(message.error_code)
 
 
 def _earlier(receipt: dict[str, Any] | None) -> EarlierView | None:

@@ -60,6 +60,7 @@ def prepare(reply_id: UUID) -> Prepared | None:
 
     Raises:
         NoModelError: no model serves answers.
+        BudgetExceededError: a budget has no room for the search.
     """
     with stage("claim"):
         reply = _claim(reply_id)
@@ -114,6 +115,8 @@ def _context(reply: Message, purpose: Purpose, attempt: int) -> CallContext:
         purpose=purpose,
         user_id=reply.conversation.user_id,
         attempt=attempt,
+        conversation_id=reply.conversation_id,
+        tags=tuple(reply.conversation.cost_tags),
     )
 
 

@@ -22,7 +22,8 @@ from django.utils import timezone
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
-from apps.chat import failures, intent
+from apps.billing.errors import BudgetExceededError
+from apps.chat import failures, intent, receipts
 from apps.chat.citations import place_url
 from apps.chat.finish import finish
 from apps.chat.live import ENDED, PREPARED, Event, LiveReply, Relay
@@ -34,7 +35,8 @@ from apps.core.context import request_context
 from apps.core.stages import collect
 from apps.llm import errors
 from apps.llm import services as llm
-from apps.llm.types import Finished
+from apps.llm.models import Route
+from apps.llm.types import Finished, Instead
 from apps.tuning import live as tuning
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Running:
     work: asyncio.Task[str | None] | None = None
     first_token_ms: float | None = None
     error_code: str = ""
+    refusal: dict[str, Any] | None = None
     # Of the page: the task has a context of its own, which knows none.
     language: str | None = field(default_factory=get_language)
 
@@ -138,6 +141,7 @@ class Desk:
             outcome = Outcome(
                 **ended,
                 text=running.live.text,
+                refusal=running.refusal,
                 stages_ms=timings.as_dict(),
                 first_token_ms=running.first_token_ms,
                 total_ms=running.elapsed_ms(),
@@ -173,7 +177,14 @@ class Desk:
     async def _work(self, running: Running) -> str | None:
         """Prepare and stream; return the provider's finish reason: empty without a model, None when not waiting."""
         with override(running.language):
-            prepared = await self._hop(self._preparing, prepare, running.reply_id)
+            try:
+                return await self._answer(running)
+            except BudgetExceededError as error:
+                running.refusal = await self.hop(receipts.refused_by, error.refusal)
+                raise
+
+    async def _answer(self, running: Running) -> str | None:
+        prepared = await self._hop(self._preparing, prepare, running.reply_id)
         if prepared is None:
             return None
         running.basis = prepared.basis
@@ -195,12 +206,18 @@ class Desk:
             context=ask.context,
             temperature=ask.temperature,
             max_output_tokens=ask.max_output_tokens,
+            use=Route.Use.ANSWER,
         )
         async with aclosing(stream) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     return event.finish_reason
-                self._token(running, event.text)
+                if isinstance(event, Instead):
+                    is_other = event.choice.llm_model_id != ask.choice.llm_model_id
+                    running.basis = running.basis.by(event.choice, is_other=is_other)
+                    running.live.emit(Event(PREPARED, running.basis.to_json()))
+                else:
+                    self._token(running, event.text)
         return ""
 
     def _token(self, running: Running, text: str) -> None:
@@ -296,6 +313,7 @@ def _source(place: Place) -> dict[str, Any]:
 
 def _failure_code(error: Exception) -> str:
     codes: tuple[tuple[type[Exception], str], ...] = (
+        (BudgetExceededError, failures.OVER_BUDGET),
         (errors.NoModelError, failures.NO_MODEL),
         (errors.ContextTooLongError, failures.TOO_LONG),
         (errors.OverloadedError, failures.BUSY),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import services as accounts
 from apps.accounts.models import Department, User
+from apps.billing import tags
 from apps.chat import live
 from apps.chat.answers import exact, keep, replay
 from apps.chat.cache import changed
@@ -275,6 +276,18 @@ def set_archived(*, conversation: Conversation, is_archived: bool) -> None:
     conversation.is_archived = is_archived
     conversation.save(update_fields=["is_archived"])
     changed(conversation.pk, conversation.user_id)
+
+
+def set_cost_tags(*, user: User, conversation: Conversation, codes: Sequence[str]) -> None:
+    """Have the calls of a conversation carry these tags from now on; what was called before keeps its own.
+
+    Raises:
+        TagNotAllowedError: one that the conversation did not have may not be set by the person.
+    """
+    wanted, had = set(codes), set(conversation.cost_tags)
+    added = tags.check(codes=wanted - had, user=user, department=conversation.paying_department)
+    conversation.cost_tags = sorted({*added, *(wanted & had)})
+    conversation.save(update_fields=["cost_tags"])
 
 
 def delete(*, conversation: Conversation) -> None:

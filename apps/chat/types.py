@@ -13,7 +13,7 @@ from apps.billing.types import CallContext
 from apps.llm.types import ChatMessage, Choice
 
 # Attempt numbers of a reply's provider calls: all carry its request id, and (request id, attempt) is unique.
-# Embeddings may take several calls, numbered on from theirs.
+# Embeddings may take several calls, numbered on from theirs; how a call made again is numbered, llm's `attempts` says.
 ANSWER_ATTEMPT = 1
 QUESTION_ATTEMPT = 100
 SENTENCES_ATTEMPT = 200
@@ -126,6 +126,20 @@ class Basis:
         del data["keeping"]
         return data
 
+    def by(self, choice: Choice, *, is_other: bool) -> Self:
+        """Return the basis of an answer by this model instead of the one it was prepared for.
+
+        Another model's answer is not kept: its key names the one prepared for.
+        """
+        return replace(
+            self,
+            reason=choice.reason,
+            grounding=self.grounding and choice.grounding,
+            model_name=choice.model_name,
+            provider_name=choice.provider_name,
+            keeping=None if is_other else self.keeping,
+        )
+
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the value of `to_json`'s data; an empty dict gives an empty basis."""
@@ -156,7 +170,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the streaming of a reply ended. `first_token_ms` and `total_ms` count from the question's arrival."""
+    """How the streaming of a reply ended. `first_token_ms` and `total_ms` count from the question's arrival.
+
+    `refusal` is what a budget's refusal leaves on the receipt.
+    """
 
     state: str
     text: str
@@ -165,3 +182,20 @@ class Outcome:
     stages_ms: dict[str, float] | None = None
     first_token_ms: float | None = None
     total_ms: float | None = None
+    refusal: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSample:
+    """What one answered question took, in tokens, and how long it was; nothing of what was said.
+
+    `is_searched`: documents were looked through, whether a model was asked after that or not.
+    """
+
+    is_follow_up: bool
+    is_searched: bool
+    question_characters: int
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    embedding_tokens: int

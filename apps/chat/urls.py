@@ -11,6 +11,7 @@ urlpatterns = [
     path("list/", views.conversation_list, name="conversation-list"),
     path("search.json", views.palette, name="palette"),
     path("reply/", streams.reply, name="reply"),
+    path("price/", views.price, name="price"),
     path("messages/<uuid:message_id>/regenerate/", streams.regenerate, name="regenerate"),
     path("messages/<uuid:message_id>/stream/", streams.stream, name="stream"),
     path("messages/<uuid:message_id>/stop/", streams.stop, name="stop"),
@@ -18,6 +19,7 @@ urlpatterns = [
     path("citations/<int:pk>/", views.citation, name="citation"),
     path("<uuid:pk>/", views.conversation_detail, name="conversation-detail"),
     path("<uuid:pk>/update/", views.conversation_update, name="conversation-update"),
+    path("<uuid:pk>/tags/", views.cost_tags, name="cost-tags"),
     path("<uuid:pk>/delete/", views.conversation_delete, name="conversation-delete"),
     path("<uuid:pk>/export.<str:kind>", views.export_conversation, name="export"),
 ]

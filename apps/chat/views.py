@@ -9,11 +9,14 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.accounts.models import User
+from apps.accounts.models import Department, User
+from apps.accounts.services import AccountsError
+from apps.billing import tags
+from apps.billing.tags import TagNotAllowedError
 from apps.caching import http
-from apps.chat import conversations, export, forms, pages, services
+from apps.chat import composer, conversations, export, forms, pages, services
 from apps.chat.models import Citation, Conversation, Message
 from apps.chat.streams import error_response
 from apps.chat.tree import Tree
@@ -131,6 +134,30 @@ def conversation_update(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     )
 
 
+@require_http_methods(["GET", "POST"])
+@login_required
+def cost_tags(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+    """Answer the tags a conversation's cost may carry as a fragment, or set them."""
+    user, conversation = _user(request), _own_conversation(request, pk)
+    if request.method == "POST":
+        try:
+            services.set_cost_tags(
+                user=user, conversation=conversation, codes=request.POST.getlist("tags")
+            )
+        except TagNotAllowedError as error:
+            return error_response("tag_not_allowed", str(error), 400)
+        return JsonResponse({"tags": conversation.cost_tags})
+    may_set = [
+        tag.code for tag in tags.allowed(user=user, department=conversation.paying_department)
+    ]
+    context = {
+        "codes": sorted({*may_set, *conversation.cost_tags}),
+        "chosen": conversation.cost_tags,
+        "department": conversation.paying_department.name,
+    }
+    return http.fragment(request, "chat/_cost_tags.html", context)
+
+
 @require_POST
 @login_required
 def conversation_delete(request: HttpRequest, pk: UUID) -> HttpResponseBase:
@@ -230,6 +257,35 @@ def export_conversation(request: HttpRequest, pk: UUID, kind: str) -> HttpRespon
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
     response.headers["Cache-Control"] = http.NOT_KEPT
     return response
+
+
+@require_POST
+@login_required
+def price(request: HttpRequest) -> HttpResponseBase:
+    """Answer what the question in the composer is expected to cost, and what its budget has left."""
+    user, form = _user(request), forms.PriceForm(request.POST)
+    if not form.is_valid():
+        return error_response("invalid", forms.first_error(form), 400)
+    data = form.cleaned_data
+    conversation = (
+        _own_conversation(request, data["conversation"]) if data["conversation"] else None
+    )
+    sources = data["sources"] or (conversation.sources if conversation else "")
+    typed = composer.Typed(
+        content=data["content"],
+        sources=sources or str(Conversation.Sources.ALL),
+        is_follow_up=conversation is not None and data["parent"] != services.ROOT,
+        conversation=conversation,
+        department_id=data["department"],
+    )
+    try:
+        told = composer.told(user, typed)
+    except Department.DoesNotExist as error:
+        raise Http404 from error
+    except AccountsError:
+        # The page says so already.
+        told = {"price": "", "budget": "", "level": ""}
+    return JsonResponse(told, headers={"Cache-Control": http.NOT_KEPT})
 
 
 @require_GET

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 
 from apps.accounts.models import AudienceMember
 from apps.caching.keyspaces import Key
+from apps.documents import reasons
 from apps.documents.models import Document, DocumentVersion, IngestRun
 from apps.documents.progress import latest_run, with_latest_run
 from apps.documents.querysets import DocumentQuerySet
@@ -28,6 +29,8 @@ class RunFacts:
     step_started_at: datetime | None
     cost_nanos: int
     error_code: str
+    # Of a run that waits for its budget alone, when that refills: other details are for operators.
+    error_detail: str = ""
 
     @classmethod
     def of(cls, run: IngestRun) -> Self:
@@ -41,6 +44,7 @@ class RunFacts:
             step_started_at=run.step_started_at,
             cost_nanos=run.cost_nanos,
             error_code=run.error_code,
+            error_detail=run.error_detail if run.error_code == reasons.OVER_BUDGET else "",
         )
 
 

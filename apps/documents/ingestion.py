@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.accounts.services import bump_generation
+from apps.billing.errors import BudgetExceededError
 from apps.core.context import request_context
 from apps.core.stages import stage
 from apps.documents import lexical, reasons, runs
@@ -28,7 +29,13 @@ from apps.documents.parsing.types import RefusedError
 from apps.documents.serving import serve_version
 from apps.documents.splitting import PAGE_SEPARATOR, PageText, join_pages, split_passages
 from apps.documents.storage import open_original
-from apps.llm.errors import LLMError, NoModelError, OverloadedError, RetryableError
+from apps.llm.errors import (
+    CallRepeatedError,
+    LLMError,
+    NoModelError,
+    OverloadedError,
+    RetryableError,
+)
 from apps.llm.tokens import count_embedding_tokens
 
 logger = logging.getLogger(__name__)
@@ -56,9 +63,12 @@ def run(run_id: UUID, *, on_step: Watch = lambda _label: None) -> None:
             runs.fail(claimed, refused.code, refused.detail)
         except FileNotFoundError as error:
             runs.fail(claimed, reasons.MISSING_FILE, str(error))
+        except BudgetExceededError as error:
+            runs.wait_for_budget(claimed, refills_at=error.refusal.refills_at)
         except NoModelError as error:
             runs.fail(claimed, reasons.NO_EMBEDDING_MODEL, str(error))
-        except RetryableError as error:
+        except (RetryableError, CallRepeatedError) as error:
+            # Repeated: made before a budget stopped this attempt, whose number came again; the next one has its own.
             wait = error.retry_after_seconds if isinstance(error, OverloadedError) else None
             runs.put_back(claimed, reasons.EMBEDDING_FAILED, str(error), after_seconds=wait)
         except LLMError as error:

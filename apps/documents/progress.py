@@ -38,6 +38,8 @@ class Run(Protocol):
     def cost_nanos(self) -> int: ...
     @property
     def error_code(self) -> str: ...
+    @property
+    def error_detail(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def progress_of(*, document_id: UUID, status: str, run: Run, now: datetime) -> P
     """Return the progress of a document by its latest run."""
     is_at_work = run.state == IngestRun.State.RUNNING
     code = run.error_code if status == Document.Status.FAILED else ""
+    is_over_budget = status == Document.Status.WAITING and run.error_code == reasons.OVER_BUDGET
     return Progress(
         id=str(document_id),
         status=status,
@@ -94,7 +97,10 @@ def progress_of(*, document_id: UUID, status: str, run: Run, now: datetime) -> P
         eta_seconds=_eta_seconds(run, now) if is_at_work else None,
         cost_nanos=run.cost_nanos,
         cost=format_nanos(run.cost_nanos),
-        reason=reasons.message(code),
+        # All who may read the document see it: when the budget refills, but not how much of it is spent.
+        reason=reasons.waiting_for_budget(run.error_detail)
+        if is_over_budget
+        else reasons.message(code),
         can_retry=bool(code) and reasons.can_retry(code),
     )
 

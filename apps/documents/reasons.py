@@ -1,16 +1,20 @@
 """Why a file was refused or a run failed, in words for the person who uploaded it."""
 
+from datetime import datetime
 from typing import Final
 
+from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from apps.billing.calendar import zone
 from apps.documents.parsing.types import Refusal
 
 MISSING_FILE: Final = "missing_file"
 NO_EMBEDDING_MODEL: Final = "no_embedding_model"
 EMBEDDING_FAILED: Final = "embedding_failed"
+OVER_BUDGET: Final = "over_budget"
 GAVE_UP: Final = "gave_up"
 INTERNAL: Final = "internal"
 
@@ -47,6 +51,10 @@ _MESSAGES: Final[dict[str, str | Promise]] = {
     EMBEDDING_FAILED: _(
         "The embedding model could not be reached or refused the text. Try again later."
     ),
+    OVER_BUDGET: _(
+        "Reading it further could cost more than its budget has left. It goes on by itself as soon as more is granted: "
+        "its owner can ask for that under “My usage”."
+    ),
     GAVE_UP: _("The work was interrupted too often. Try again."),
     INTERNAL: _(
         "Something went wrong on our side. Try again, and tell an operator if it stays so."
@@ -58,6 +66,17 @@ _NO_USE_TO_RETRY: Final = frozenset(Refusal) | {MISSING_FILE}
 def message(code: str) -> str:
     """Return the sentence for a reason, empty for none."""
     return str(_MESSAGES.get(code, gettext("It failed for an unknown reason."))) if code else ""
+
+
+def waiting_for_budget(refills_at: str) -> str:
+    """Return the sentences for a run that its budget has stopped; `refills_at` is in ISO format, empty for never."""
+    if not refills_at:
+        return message(OVER_BUDGET)
+    moment = timezone.localtime(datetime.fromisoformat(refills_at), zone())
+    return gettext(
+        "Reading it further could cost more than its budget has left. It goes on by itself on %(moment)s, or as soon as "
+        "more is granted: its owner can ask for that under “My usage”."
+    ) % {"moment": formats.date_format(moment, "DATETIME_FORMAT")}
 
 
 def can_retry(code: str) -> bool:

@@ -4,13 +4,13 @@ A worker holds a run by its attempt number and a lease. Every write repeats the 
 lease and comes back changes nothing.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce, Least, Now
 
 from apps.documents import reasons
 from apps.documents.cache import changed
@@ -20,6 +20,8 @@ from apps.tuning import live
 # A waiting run whose message was lost is found after this long; a message is only a hint.
 HINT_SECONDS: Final = 120
 BACKOFF_SECONDS: Final = (10, 30, 120, 300)
+# How often a run stopped by a budget looks whether it was raised.
+BUDGET_SECONDS: Final = 120
 UNFINISHED: Final = (IngestRun.State.WAITING, IngestRun.State.RUNNING)
 MAX_DETAIL_CHARACTERS: Final = 2000
 
@@ -87,6 +89,25 @@ def put_back(run: IngestRun, code: str, detail: str, *, after_seconds: float | N
         IngestRun.objects.filter(pk=run.pk).update(
             state=IngestRun.State.WAITING, lease_expires_at=Now() + timedelta(seconds=seconds)
         )
+
+
+def wait_for_budget(run: IngestRun, *, refills_at: datetime | None) -> None:
+    """Let the run wait for its budget; the attempt does not count.
+
+    It looks again every `BUDGET_SECONDS`, for budgets are raised at any time, and when the budget refills.
+    """
+    with transaction.atomic():
+        # Its number may come again: nothing was asked under it that is not done.
+        detail = refills_at.isoformat() if refills_at else ""
+        keep(run, error_code=reasons.OVER_BUDGET, error_detail=detail)
+        again_at = Now() + timedelta(seconds=BUDGET_SECONDS)
+        IngestRun.objects.filter(pk=run.pk).update(
+            state=IngestRun.State.WAITING,
+            attempt_count=F("attempt_count") - 1,
+            lease_expires_at=Least(again_at, refills_at) if refills_at else again_at,
+        )
+        Document.objects.filter(pk=run.document_id).update(status=Document.Status.WAITING)
+        changed(run.document_id)
 
 
 def fail(run: IngestRun, code: str, detail: str = "") -> None:

@@ -19,9 +19,10 @@ from django.db import close_old_connections
 from django.utils.translation import gettext as _
 
 from apps.billing import services as billing
+from apps.billing.budgets.state import states
 from apps.billing.errors import BudgetExceededError
 from apps.billing.models import Budget, Meter, Outcome
-from apps.billing.types import CallContext, Reserved, Settled, Thrift, Usage
+from apps.billing.types import CallContext, Refusal, Reserved, Settled, Thrift, Usage
 from apps.llm import routing, tokens
 from apps.llm.errors import CallRepeatedError, ProviderError
 from apps.llm.models import Route
@@ -84,13 +85,31 @@ def open_chat(
     try:
         return _open(choice, context, most, counted, Thrift.NONE)
     except BudgetExceededError as error:
-        if use is None or error.refusal.at_limit != Budget.AtLimit.CHEAPER_MODEL:
+        if use is None or not _is_cheapest_asked_for(error.refusal, context):
             raise
         frugal = _frugal(choice, use, most, is_soft=error.refusal.is_soft)
         if frugal is None:
             raise
     most = replace(most, output_tokens=min(cap, frugal.max_output_tokens))
     return _open(frugal, context, most, counted, Thrift.CHEAPEST_MODEL)
+
+
+def _is_cheapest_asked_for(refusal: Refusal, context: CallContext) -> bool:
+    """Say whether the budget that refused, or another the call counts in, would have had the cheapest model make it."""
+    if refusal.at_limit == Budget.AtLimit.CHEAPER_MODEL:
+        return True
+    # Which of several refuses is chance: the first in the order they are locked in.
+    found = states(
+        department_id=context.department_id,
+        user_id=context.user_id,
+        api_key_id=context.api_key_id,
+    )
+    return any(
+        state.at_limit == Budget.AtLimit.CHEAPER_MODEL
+        and state.soft_limit_nanos is not None
+        and state.spent_nanos + state.reserved_nanos + refusal.max_nanos > state.soft_limit_nanos
+        for state in found
+    )
 
 
 def _frugal(choice: Choice, use: Route.Use, most: _Most, *, is_soft: bool) -> Choice | None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.billing.models import Meter
-from apps.billing.services import ship_prices
+from apps.billing.price_list import ship_prices
 from apps.llm.embedded.files import (
     CHAT_MODEL_NAME,
     EMBEDDING_DIMENSIONS,

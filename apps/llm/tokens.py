@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import threading
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -94,8 +95,8 @@ def _place_data(folder: Path) -> None:
     if target.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed, so that processes starting together never read half a file.
-    aside = target.with_suffix(f".{os.getpid()}")
+    # Written aside and renamed, so that processes and threads starting together never read half a file.
+    aside = target.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
     aside.write_bytes(gzip.decompress(_packaged_data().read_bytes()))
     aside.rename(target)
 

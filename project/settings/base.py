@@ -177,6 +177,25 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "documents-sweep-files": {"task": "apps.documents.tasks.sweep_files", "schedule": 3600.0},
     "billing-settle-expired": {"task": "apps.billing.tasks.settle_expired", "schedule": 60.0},
     "billing-make-partitions": {"task": "apps.billing.tasks.make_partitions", "schedule": 86400.0},
+    "billing-roll-up": {
+        "task": "apps.billing.tasks.roll_up",
+        "schedule": 5.0,
+        "options": {"expires": 20.0},
+    },
+    "billing-raise-alerts": {
+        "task": "apps.billing.tasks.raise_alerts",
+        "schedule": 60.0,
+        "options": {"expires": 120.0},
+    },
+    # Most often a look into the cache.
+    "billing-keep-history": {
+        "task": "apps.billing.tasks.keep_history",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "billing-raise-overruns": {"task": "apps.billing.tasks.raise_overruns", "schedule": 3600.0},
+    "billing-detect-anomalies": {"task": "apps.billing.tasks.detect_anomalies", "schedule": 3600.0},
+    "billing-remove-detail": {"task": "apps.billing.tasks.remove_detail", "schedule": 86400.0},
     # Each day's tables of the access log are made days ahead; hourly, so that a shorter retention acts soon.
     "caching-keep-partitions": {"task": "apps.caching.tasks.keep_partitions", "schedule": 3600.0},
     "observability-collect-profiles": {
@@ -365,14 +384,65 @@ UNFOLD = {
                         "link": reverse_lazy("admin:llm_llmmodel_changelist"),
                     },
                     {
+                        "title": _("People"),
+                        "icon": "group",
+                        "link": reverse_lazy("admin:accounts_user_changelist"),
+                    },
+                    {
+                        "title": _("API keys"),
+                        "icon": "key",
+                        "link": reverse_lazy("admin:accounts_apikey_changelist"),
+                    },
+                ],
+            },
+            {
+                "title": _("Money"),
+                "separator": True,
+                "items": [
+                    {
+                        "title": _("Costs"),
+                        "icon": "bar_chart",
+                        "link": reverse_lazy("admin:billing_usagerecord_totals"),
+                    },
+                    {
+                        "title": _("Budgets"),
+                        "icon": "savings",
+                        "link": reverse_lazy("admin:billing_budget_changelist"),
+                    },
+                    {
+                        "title": _("Anomalies"),
+                        "icon": "troubleshoot",
+                        "link": reverse_lazy("admin:billing_anomaly_changelist"),
+                    },
+                    {
+                        "title": _("Months"),
+                        "icon": "calendar_month",
+                        "link": reverse_lazy("admin:billing_monthclose_changelist"),
+                    },
+                    {
                         "title": _("Prices"),
                         "icon": "sell",
                         "link": reverse_lazy("admin:billing_price_changelist"),
                     },
                     {
-                        "title": _("People"),
-                        "icon": "group",
-                        "link": reverse_lazy("admin:accounts_user_changelist"),
+                        "title": _("Savings"),
+                        "icon": "trending_down",
+                        "link": reverse_lazy("admin:billing_saving_report"),
+                    },
+                    {
+                        "title": _("Returns"),
+                        "icon": "percent",
+                        "link": reverse_lazy("admin:billing_roicase_changelist"),
+                    },
+                    {
+                        "title": _("Cost tags"),
+                        "icon": "label",
+                        "link": reverse_lazy("admin:billing_costtag_changelist"),
+                    },
+                    {
+                        "title": _("Ledger"),
+                        "icon": "menu_book",
+                        "link": reverse_lazy("admin:billing_ledgerentry_changelist"),
                     },
                 ],
             },

@@ -2,6 +2,7 @@
 import "./actions.js";
 import "./citations.js";
 import { fill, onAsk } from "./composer.js";
+import "./price.js";
 import "./row_menu.js";
 import { findPlace } from "./scroll.js";
 import "./shortcuts.js";

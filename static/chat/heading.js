@@ -9,6 +9,7 @@ const title = document.querySelector("[data-title]");
 const menu = document.querySelector("[data-own-menu]");
 const payer = chat.querySelector(".composer__payer");
 const renameDialog = document.getElementById("rename");
+const tagsDialog = document.getElementById("cost-tags");
 
 function showTitle(words) {
   document.title = document.title.replace(title.textContent, () => words);
@@ -63,6 +64,20 @@ async function archive(id, isArchived) {
   toast(text(isArchived ? "archived" : "restored"), { kind: "good" });
 }
 
+// What may be set is asked each time: it depends on the department and on what the person is in it.
+async function tag(id) {
+  const list = tagsDialog.querySelector("[data-cost-tags]");
+  const html = await (await send(url("tags", id), { method: "GET", headers: { Accept: "text/html" } })).text();
+  list.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.children);
+  tagsDialog.querySelector("[value=yes]").hidden = !list.querySelector("input");
+  tagsDialog.returnValue = "";
+  tagsDialog.showModal();
+  await new Promise((resolve) => tagsDialog.addEventListener("close", resolve, { once: true }));
+  if (tagsDialog.returnValue !== "yes") return;
+  await send(url("tags", id), { body: new URLSearchParams(new FormData(tagsDialog.querySelector("form"))) });
+  toast(text("tagged"), { kind: "good" });
+}
+
 async function remove(id, words) {
   if (!(await confirm(text("delete", words), { label: text("deleteLabel") }))) return;
   await send(url("delete", id));
@@ -71,7 +86,7 @@ async function remove(id, words) {
 }
 
 /**
- * @param {string} action rename, archive, restore or delete
+ * @param {string} action rename, archive, restore, tags or delete
  * @param {string} id
  * @param {string} words the conversation's title
  */
@@ -81,6 +96,7 @@ export async function change(action, id, words) {
     archive: () => archive(id, true),
     restore: () => archive(id, false),
     delete: () => remove(id, words),
+    tags: () => tag(id),
   };
   try {
     await actions[action]();

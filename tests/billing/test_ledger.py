@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from apps.billing import services
+from apps.billing import book, services
 from apps.billing.errors import BookError, CallEndedError, InvalidAmountError
 from apps.billing.models import (
     Book,
@@ -253,18 +253,18 @@ class TestAppendOnly:
 class TestBook:
     def test_it_follows_the_settings_until_the_first_entry(self, settings: object) -> None:
         settings.BILLING_TIME_ZONE = "Europe/Berlin"  # type: ignore[attr-defined]
-        services.open_book()
+        book.open_book()
         assert Book.objects.get().time_zone == "Europe/Berlin"
         settled_call()
         settings.BILLING_TIME_ZONE = "UTC"  # type: ignore[attr-defined]
         with pytest.raises(BookError, match="Europe/Berlin"):
-            services.open_book()
+            book.open_book()
         with pytest.raises(DatabaseError, match="it has entries"), transaction.atomic():
             Book.objects.update(currency="EUR")
 
     def test_budgets_refill_at_its_midnight(self, settings: object) -> None:
         settings.BILLING_TIME_ZONE = "Europe/Berlin"  # type: ignore[attr-defined]
-        services.open_book()
+        book.open_book()
         PriceFactory()
         budget = BudgetFactory(period="DAY")
         for hour in (21, 23):

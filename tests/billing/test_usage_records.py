@@ -7,6 +7,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from apps.billing import services, tasks
+from apps.billing.costs import upkeep
 from apps.billing.models import Outcome, UsageRecord
 from apps.billing.types import Usage
 from tests.factories.billing import call_context
@@ -61,8 +62,8 @@ def test_a_month_with_a_partition_goes_there_and_any_other_to_the_default() -> N
 
 
 def test_making_partitions_again_makes_none() -> None:
-    services.make_partitions()
-    assert services.make_partitions() == 0
+    upkeep.make_partitions()
+    assert upkeep.make_partitions() == 0
 
 
 def test_records_that_came_before_their_partition_move_into_it() -> None:
@@ -71,7 +72,7 @@ def test_records_that_came_before_their_partition_move_into_it() -> None:
     # The foreign keys are checked at commit; PostgreSQL alters no table while checks are pending.
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    assert services.make_partitions(at=moment) == 4
+    assert upkeep.make_partitions(at=moment) == 4
     assert partition_of(record.pk) == "billing_usagerecord_2031_02"
     assert partition_of(other.pk) == "billing_usagerecord_default"
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
@@ -79,7 +80,7 @@ def test_records_that_came_before_their_partition_move_into_it() -> None:
 
 
 def test_a_month_s_report_reads_that_month_only() -> None:
-    services.make_partitions(at=datetime(2026, 11, 1, tzinfo=UTC))
+    upkeep.make_partitions(at=datetime(2026, 11, 1, tzinfo=UTC))
     november = UsageRecord.objects.between(
         datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
     )
@@ -91,7 +92,7 @@ def test_a_month_s_report_reads_that_month_only() -> None:
 
 def test_a_department_s_months_are_found_by_their_index() -> None:
     department_id = call_context().department_id
-    services.make_partitions(at=datetime(2026, 11, 1, tzinfo=UTC))
+    upkeep.make_partitions(at=datetime(2026, 11, 1, tzinfo=UTC))
     november = UsageRecord.objects.filter(department_id=department_id).between(
         datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
     )

@@ -2,6 +2,7 @@
 
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,12 @@ def test_when_the_compute_fails_no_process_tries_it_twice(
     assert computes.stat().st_size <= PROCESSES
 
 
+def costly() -> str:
+    """Compute "first" in a millisecond: what costs less than one microsecond is never refreshed early."""
+    time.sleep(0.001)
+    return "first"
+
+
 def test_an_early_refresh_goes_on_in_the_background_once() -> None:
     eager = replace(STAMPEDED, name="tests:eager:1", beta=1e9)
     may_end, calls = threading.Event(), list[str]()
@@ -89,7 +96,7 @@ def test_an_early_refresh_goes_on_in_the_background_once() -> None:
     def compute() -> str:
         calls.append(threading.current_thread().name)
         if len(calls) == 1:
-            return "first"
+            return costly()
         may_end.wait()
         return "second"
 
@@ -114,7 +121,7 @@ def test_an_early_refresh_that_was_overtaken_by_a_change_is_not_kept() -> None:
         return "from before the change"
 
     with declared(eager):
-        assert store.get_or_compute(eager, KEY, lambda: "first") == "first"
+        assert store.get_or_compute(eager, KEY, costly) == "first"
         assert store.get_or_compute(eager, KEY, refresh) == "first"
         is_computing.wait()
         store.invalidate(eager, KEY)

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.accounts.services import audience_of_user
+from apps.billing.models import CostTag
 from apps.chat.models import Citation, Conversation, Feedback, Message
 from apps.chat.pages import branch_views
 from apps.documents.models import Document
@@ -291,3 +292,26 @@ def test_the_admin_shows_no_words_of_conversations(owner: User, admin_user: User
         response = client.get(url)
         assert response.status_code == 200
         assert b"secret illness" not in response.content
+
+
+def test_a_conversation_s_cost_tags_are_set_by_those_who_may(
+    owner: User, owner_client: Client, outsider: User
+) -> None:
+    conversation = conversation_of(owner)
+    url = reverse("chat:cost-tags", args=[conversation.pk])
+    assert "An operator can add some" in owner_client.get(url).content.decode()
+    CostTag.objects.create(code="launch")
+    CostTag.objects.create(code="secret", set_by=CostTag.SetBy.HEADS)
+    shown = owner_client.get(url).content.decode()
+    assert ("launch" in shown, "secret" in shown) == (True, False)
+    assert owner_client.post(url, {"tags": ["launch"]}).json() == {"tags": ["launch"]}
+    refused = owner_client.post(url, {"tags": ["launch", "secret"]})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "tag_not_allowed")
+    conversation.refresh_from_db()
+    assert conversation.cost_tags == ["launch"]
+    # One that was set stays, and may be taken off, though nobody may set it any more.
+    CostTag.objects.all().delete()
+    assert "checked" in owner_client.get(url).content.decode()
+    assert owner_client.post(url, {"tags": ["launch"]}).status_code == 200
+    assert owner_client.post(url).json() == {"tags": []}
+    assert signed_in(outsider).post(url, {"tags": []}).status_code == 404

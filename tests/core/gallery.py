@@ -45,6 +45,7 @@ urlpatterns = [
         ),
     ),
     path("documents/", include(([path("", _nothing, name="list")], "documents"))),
+    path("usage/", include(([path("", _nothing, name="usage")], "billing"))),
     path("account/", include(([path("", _nothing, name="profile")], "accounts"))),
     path("admin/", include(([path("", _nothing, name="index")], "admin"))),
     path("login/", _nothing, name="account_login"),

@@ -15,7 +15,14 @@ from apps.core.templatetags import ui
 ROOT = Path(__file__).resolve().parents[2]
 SPRITE = ROOT / "static" / ui.ICON_SPRITE
 # The admin's pages are dressed in its theme's own tokens.
-OF_THE_ADMIN = {"totals.css", "caching.css", "tuning.css"}
+OF_THE_ADMIN = {
+    "totals.css",
+    "caching.css",
+    "tuning.css",
+    "admin.css",
+    "savings.css",
+    "months.css",
+}
 OUR_STYLES = [
     path
     for path in (ROOT / "static").rglob("*.css")

@@ -6,7 +6,7 @@ from typing import Any
 import factory
 
 from apps.billing import services
-from apps.billing.models import Budget, Meter, Outcome, Price, Purpose
+from apps.billing.models import Budget, Meter, Outcome, Price, Purpose, Statement
 from apps.billing.types import CallContext, Settled, Usage
 from apps.core.ids import uuid7
 from tests.factories.accounts import DepartmentFactory
@@ -65,3 +65,22 @@ def settled_call(
         elapsed_ms=1,
         at=at,
     )
+
+
+class StatementFactory(factory.django.DjangoModelFactory[Statement]):
+    """A department's statement of nothing; `month` is its closed month."""
+
+    class Meta:
+        model = Statement
+
+    department = factory.SubFactory(DepartmentFactory)
+    department_code = factory.LazyAttribute(lambda made: made.department.code)
+    department_name = factory.LazyAttribute(lambda made: made.department.name)
+    currency = "USD"
+    lines: list[object] = []
+    adjustments: list[object] = []
+    shared: list[object] = []
+    usage_nanos = 0
+    adjustments_nanos = 0
+    shared_nanos = 0
+    total_nanos = 0

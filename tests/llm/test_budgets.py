@@ -105,9 +105,28 @@ class TestCheaperModel:
         # The dear model's maximum is above the limit, the cheap one's is not.
         await Budget.objects.acreate(
             department_id=call.department_id,
-            limit_nanos=50 * 1024 * 1000,
+            limit_nanos=50 * 1024 * 10,
             at_limit=Budget.AtLimit.CHEAPER_MODEL,
         )
+        events = await heard(dear, call, use=Route.Use.ANSWER)
+        assert isinstance(events[-1], Finished)
+        assert events[-1].settled.model_code == cheap.model_code
+
+    @pytest.mark.parametrize("is_plain_first", [True, False])
+    async def test_whichever_budget_is_met_first(
+        self,
+        fake_provider: FakeProvider,
+        dear: Choice,
+        cheap: Choice,
+        call: CallContext,
+        is_plain_first: bool,
+    ) -> None:
+        # Everybody's has room for the cheap model only; the department's asks for that one.
+        frugal = {"department_id": call.department_id, "soft_limit_nanos": 0}
+        frugal |= {"limit_nanos": 10_000 * DEAR, "at_limit": Budget.AtLimit.CHEAPER_MODEL}
+        budgets = [{"limit_nanos": 50 * 1024 * 10}, frugal]
+        for fields in budgets if is_plain_first else budgets[::-1]:
+            await Budget.objects.acreate(**fields)
         events = await heard(dear, call, use=Route.Use.ANSWER)
         assert isinstance(events[-1], Finished)
         assert events[-1].settled.model_code == cheap.model_code

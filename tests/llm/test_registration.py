@@ -2,10 +2,13 @@
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from apps.billing.models import Price
+from apps.billing.price_book import in_force
 from apps.llm.models import LLMModel, Provider, Route
 from apps.llm.services import choose
+from tests.factories.billing import PriceFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +34,15 @@ def test_again_it_changes_address_and_key_only(monkeypatch: pytest.MonkeyPatch) 
     register(monkeypatch)
     LLMModel.objects.update(name="Ours", is_enabled=False)
     Route.objects.all().delete()
-    Price.objects.update(nanos_per_million_tokens=5, source=Price.Source.OPERATOR)
+    shipped = Price.objects.earliest("pk")
+    PriceFactory(
+        provider_code=shipped.provider_code,
+        model_code=shipped.model_code,
+        meter=shipped.meter,
+        nanos_per_million_tokens=5,
+        starts_at=timezone.now(),
+        source=Price.Source.OPERATOR,
+    )
     register(monkeypatch, key="k2", port=7)
     assert set(Provider.objects.values_list("base_url", flat=True)) == {
         "http://127.0.0.1:7/v1",
@@ -40,7 +51,9 @@ def test_again_it_changes_address_and_key_only(monkeypatch: pytest.MonkeyPatch) 
     assert {provider.secret for provider in Provider.objects.all()} == {"k2"}
     assert set(LLMModel.objects.values_list("name", "is_enabled")) == {("Ours", False)}
     assert not Route.objects.exists()
-    assert set(Price.objects.values_list("nanos_per_million_tokens", flat=True)) == {5}
+    assert Price.objects.count() == 5
+    prices = dict(in_force(provider_code=shipped.provider_code, model_code=shipped.model_code))
+    assert prices[shipped.meter] == 5
 
 
 def test_the_key_is_required(monkeypatch: pytest.MonkeyPatch) -> None:

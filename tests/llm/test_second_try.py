@@ -156,7 +156,7 @@ async def test_a_new_connection_that_ends_without_an_answer_is_not_tried_again(
 
 
 def test_a_number_belongs_to_one_call() -> None:
-    context = CallContext(**{field: None for field in ("request_id", "department_id", "purpose")})  # type: ignore[arg-type]
+    context = CallContext(**dict.fromkeys(("request_id", "department_id", "purpose")))  # type: ignore[arg-type]
     first, second = attempts.tries(replace(context, attempt=200))
     assert (first.attempt, second.attempt) == (200, 200 + attempts.SECOND_TRY)
     for number in (0, attempts.SECOND_TRY, second.attempt):

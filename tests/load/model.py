@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
-from tests.fake_provider import FakeProvider, Receive, Script, Send
+from tests.fake_provider import FakeProvider, Receive, Recorded, Script, Send
 from tests.load.events import Day
 from tests.load.topics import Topic
 
@@ -30,11 +30,11 @@ class Model(FakeProvider):
         return cls({one.text: one.topic for one in asked if one is not None})
 
     async def _answer_unless_left(
-        self, body: dict[str, Any], script: Script, receive: Receive, send: Send
+        self, request: Recorded, script: Script, receive: Receive, send: Send
     ) -> None:
-        text = self._answer(str(body["messages"][-1]["content"]))
+        text = self._answer(str(request.body["messages"][-1]["content"]))
         words = re.findall(r"\S+\s*", text)
-        await super()._answer_unless_left(body, Script(steps=words), receive, send)
+        await super()._answer_unless_left(request, Script(steps=words), receive, send)
 
     def _answer(self, prompt: str) -> str:
         question = prompt.rpartition("Question: ")[2].strip()

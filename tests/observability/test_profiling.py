@@ -1,9 +1,11 @@
 """Silk: off as shipped, live by its share, never for streams, its pages for operators only."""
 
 import pytest
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
-from silk.models import Request
+from django.test.utils import CaptureQueriesContext
+from silk.models import Request, SQLQuery
 
 from apps.accounts.models import User
 from apps.observability.profiling import StaffProfilingMiddleware, should_profile
@@ -40,6 +42,18 @@ def test_a_request_is_recorded_without_its_body_once_switched_on(
     assert "secret" not in recorded.body
     collect_profiles()
     assert Request.objects.exists()
+
+
+@pytest.mark.django_db
+def test_queries_after_a_profiled_request_are_left_alone(
+    client: Client, owner: User, profiling: None
+) -> None:
+    client.force_login(owner)
+    client.get("/account/profile/")
+    assert SQLQuery.objects.filter(query__contains="accounts_membership").exists()
+    with CaptureQueriesContext(connection) as captured:
+        User.objects.count()
+    assert [query["sql"][:6] for query in captured] == ["SELECT"]
 
 
 @pytest.mark.django_db

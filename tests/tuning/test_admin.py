@@ -73,7 +73,7 @@ def test_making_a_price_is_journalled(operator: Client) -> None:
             "model_code": "m",
             "meter": Meter.INPUT,
             "per_million": "0.15",
-            "starts_at_0": "2026-01-01",
+            "starts_at_0": "2126-01-01",
             "starts_at_1": "00:00:00",
             "journal_reason": "new model",
         },
@@ -181,13 +181,12 @@ def test_going_back_shows_the_difference_first(operator: Client, admin_user: Use
 
 
 def test_going_back_says_why_it_is_refused(operator: Client) -> None:
-    price = PriceFactory()
-    services.change_row(instance=price, values={"nanos_per_million_tokens": 7}, author_id=None)
-    found = Revision.objects.get(action=Revision.Action.FOUND)
-    url = reverse("admin:tuning_revision_rollback", args=[found.pk])
+    services.create_row(instance=PriceFactory.build(), author_id=None)
+    made = Revision.objects.get()
+    url = reverse("admin:tuning_revision_rollback", args=[made.pk])
     for data in (None, {"journal_reason": ""}):
         assert "Add a price with the amount you want" in page_of(operator, url, data)
-    assert Price.objects.get().nanos_per_million_tokens == 7
+    assert Price.objects.exists()
 
 
 def test_scheduled_changes_are_shown_and_cancelled(operator: Client, admin_user: User) -> None:

@@ -1,11 +1,13 @@
 """Rows in the journal: changed, made, deleted, rolled back; what is never in it; and who may turn what."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.billing.models import Price
@@ -195,15 +197,14 @@ def test_what_nobody_edits_survives_a_rollback() -> None:
 
 
 def test_a_price_is_never_put_back_and_keeps_its_exact_time() -> None:
-    price = PriceFactory()
-    services.change_row(
-        instance=price, values={"nanos_per_million_tokens": 7}, author_id=None, reason="typo"
-    )
-    found = Revision.objects.get(action=Revision.Action.FOUND)
-    with pytest.raises(RowError, match="Add a price"):
-        history.rollback(revision=found, author_id=None)
-    assert Price.objects.get().nanos_per_million_tokens == 7
-    assert found.values["starts_at"] == price.starts_at.isoformat()
+    price = PriceFactory.build(starts_at=timezone.now() + timedelta(days=1))
+    services.create_row(instance=price, author_id=None)
+    services.delete_row(instance=Price.objects.get(), author_id=None, reason="typo")
+    for revision in Revision.objects.all():
+        with pytest.raises(RowError, match="Add a price"):
+            history.rollback(revision=revision, author_id=None)
+        assert revision.values["starts_at"] == price.starts_at.isoformat()
+    assert not Price.objects.exists()
 
 
 def test_parameters_go_back_together() -> None:

@@ -4,36 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from django.db.models import Q
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _t
 
-from apps.accounts.models import User
+from apps.accounts.models import Department, User
 from apps.billing.access import conversation_of_call
+from apps.billing.call_lines import COUNTED
 from apps.billing.models import (
     BudgetPeriod,
     LedgerEntry,
-    Meter,
     Price,
     Reservation,
     Saving,
     UsageRecord,
 )
 from apps.billing.savings import Identity, identity
-from apps.core.money import NANOS_PER_UNIT, TOKENS_PER_PRICE, in_units
+from apps.core.money import CURRENCY_SYMBOL, NANOS_PER_UNIT, TOKENS_PER_PRICE, in_units
 
-# Where a usage record keeps what each meter counted.
-COUNTED = {
-    Meter.INPUT: "input_tokens",
-    Meter.CACHE_READ: "cached_input_tokens",
-    Meter.CACHE_WRITE: "cache_write_tokens",
-    Meter.OUTPUT: "output_tokens",
-    Meter.EMBEDDING: "embedding_tokens",
-    Meter.BATCH_INPUT: "batch_input_tokens",
-    Meter.BATCH_OUTPUT: "batch_output_tokens",
-    Meter.AUDIO: "audio_ms",
-}
+LEAST_DECIMALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +47,8 @@ class Booking:
     """A ledger entry of the call; `effect_nanos` is what it changes of what the department owes."""
 
     entry: LedgerEntry
+    debit: str
+    credit: str
     effect_nanos: int
 
 
@@ -74,6 +68,29 @@ class CallPage:
     identity: Identity
     attempts: Sequence[Reservation]
     conversation_id: UUID | None
+
+    @property
+    def terms(self) -> list[tuple[MeterLine, str]]:
+        """Return the terms of the sum, each with its amount in full."""
+        return [(line, self._in_full(line.exact)) for line in self.meters]
+
+    @property
+    def exact_text(self) -> str:
+        """Return the sum of the terms in full."""
+        return self._in_full(self.exact_sum)
+
+    @property
+    def amount_text(self) -> str:
+        """Return the amount that was booked in full."""
+        return self._in_full(in_units(self.record.amount_nanos)) if self.record else ""
+
+    def _in_full(self, units: Decimal) -> str:
+        """Return an amount with as many decimals as the finest term has, so that they stand below one another."""
+        exponents = (line.exact.normalize().as_tuple().exponent for line in self.meters)
+        decimals = max(
+            [LEAST_DECIMALS, *(-exponent for exponent in exponents if isinstance(exponent, int))]
+        )
+        return f"{units:,.{decimals}f} {CURRENCY_SYMBOL}"
 
 
 def call_page(pk: UUID, *, viewer: User) -> CallPage | None:
@@ -147,7 +164,11 @@ def _bookings(reservation: Reservation) -> list[Booking]:
         .select_related("author")
     )
     entries.sort(key=_posted)
-    return [Booking(entry, effect_of(entry)) for entry in entries]
+    named = partial(account_name, department=reservation.department)
+    return [
+        Booking(entry, named(entry.debit), named(entry.credit), effect_of(entry))
+        for entry in entries
+    ]
 
 
 def _posted(entry: LedgerEntry) -> tuple[datetime, str]:
@@ -159,6 +180,16 @@ def effect_of(entry: LedgerEntry) -> int:
     owed = {f"department:{entry.department_id}", f"overdraft:{entry.department_id}"}
     is_charge, is_credit = entry.debit in owed, entry.credit in owed
     return entry.amount_nanos * (int(is_charge) - int(is_credit))
+
+
+def account_name(account: str, *, department: Department) -> str:
+    """Return an account of an entry of this department as people read it."""
+    kind, _colon, key = account.partition(":")
+    if kind == "department":
+        return str(department)
+    if kind == "overdraft":
+        return _t("%(department)s, above what was held") % {"department": department}
+    return _t("Provider %(code)s") % {"code": key} if kind == "provider" else _t("Adjustments")
 
 
 def _periods(reservation: Reservation) -> list[BudgetPeriod]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from django.conf import settings
 
 from apps.billing.admin.cost_page import CostPage
-from apps.billing.costs.overview import CostLine, DayCost
+from apps.billing.costs.types import CostLine, DayCost
 from apps.core.money import in_units
 
 Cells = Sequence[object]

@@ -16,15 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from apps.billing import calendar
 from apps.billing.admin.budget_rows import BudgetRow, rows_of
 from apps.billing.cost_forms import FIELD_OF, FILTERS, CostForm
-from apps.billing.costs.overview import (
-    CostFilter,
-    CostLine,
-    CostOverview,
-    DayCost,
-    Dimension,
-    corrections,
-    overview,
-)
+from apps.billing.costs.overview import corrections, overview
+from apps.billing.costs.types import CostFilter, CostLine, CostOverview, DayCost, Dimension
 from apps.billing.forecast import Forecast, month_end
 from apps.billing.models import Budget
 from apps.core.money import format_nanos
@@ -44,12 +37,6 @@ TITLES: Mapping[Dimension, Promise] = {
     Dimension.PRODUCT: _("Products"),
     Dimension.API_KEY: _("API keys"),
     Dimension.TAG: _("Tags"),
-}
-# What calls have that have none of it.
-WITHOUT: Mapping[Dimension, Promise] = {
-    Dimension.PERSON: _("Nobody: made by Parley itself"),
-    Dimension.API_KEY: _("Without a key"),
-    Dimension.TAG: _("Without a tag"),
 }
 
 
@@ -119,7 +106,7 @@ def cost_page(form: CostForm, *, at: datetime, is_long: bool = False) -> CostPag
     dimensions = [one for one in TITLES if not form.cleaned_data[FIELD_OF[one]]]
     now = overview(asked.cost_filter, dimensions, limit=limit)
     before_filter = _before(asked.cost_filter, is_month=asked.is_month)
-    before = overview(before_filter, [], limit=0)
+    before = overview(before_filter, ())
     today = at.astimezone(calendar.zone()).date()
     days = _days(form, now.days, before.days, today=today)
     part = [day.before.amount_nanos for day in days if day.before and not day.is_ahead]
@@ -229,7 +216,7 @@ def _row(form: CostForm, dimension: Dimension, line: CostLine, most: int, total:
     query = form.query(**{FIELD_OF[dimension]: line.key}) if line.key else ""
     return Row(
         key=line.key,
-        name=line.name or str(WITHOUT.get(dimension, _("None"))),
+        name=line.name,
         line=line,
         length=max(4, line.amount_nanos * FULL // most) if most and line.amount_nanos else 0,
         share=_share(line.amount_nanos, total.amount_nanos),

@@ -83,15 +83,8 @@ class PriceAdmin(JournalledAdmin):
         "valid from now."
     )
     form = PriceForm
-    list_display = (
-        "model_code",
-        "provider_code",
-        "meter",
-        "per_million",
-        "validity",
-        "source",
-        "all_of_model",
-    )
+    list_display = ("model_page", "provider_code", "meter", "per_million", "validity", "source")
+    list_display_links = ("meter",)
     list_filter = (StandingFilter, "meter", "source", "provider_code")
     search_fields = ("provider_code", "model_code")
     ordering = ("provider_code", "model_code", "meter", "-starts_at")
@@ -140,6 +133,17 @@ class PriceAdmin(JournalledAdmin):
             )
         )
 
+    @admin.display(description=_("model"), ordering="model_code")
+    def model_page(self, price: Price) -> SafeString:
+        """Return the model's name, leading to the page of all its meters."""
+        query = urlencode({"provider": price.provider_code, "model": price.model_code})
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-400" href="{}?{}">{}</a>',
+            reverse(MODEL_URL),
+            query,
+            price.model_code,
+        )
+
     @admin.display(description=_("per million"), ordering="nanos_per_million_tokens")
     def per_million(self, price: Price) -> str:
         return format_nanos(price.nanos_per_million_tokens)
@@ -163,16 +167,6 @@ class PriceAdmin(JournalledAdmin):
             _moment(price.starts_at),
             until,
             mark,
-        )
-
-    @admin.display(description=_("history"))
-    def all_of_model(self, price: Price) -> SafeString:
-        query = urlencode({"provider": price.provider_code, "model": price.model_code})
-        return format_html(
-            '<a class="text-primary-600 dark:text-primary-500" href="{}?{}">{}</a>',
-            reverse(MODEL_URL),
-            query,
-            _t("All of this model"),
         )
 
 

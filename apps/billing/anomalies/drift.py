@@ -26,10 +26,19 @@ class Drift:
     actual: float
 
 
-def find_drift(costs: Costs, *, least_excess: float) -> Drift | None:
-    """Return the rise the last complete day belongs to, when it is one; None, or too little history, otherwise.
+@dataclass(frozen=True, slots=True, eq=False)
+class Days:
+    """The days that are watched, what each was expected to cost, and by how much such days vary (variance over mean)."""
 
-    `costs` are hours in a row from a day's beginning on. The days watched are held against weeks before them.
+    watched: Costs
+    expected: Costs
+    spread: float
+
+
+def watch(costs: Costs) -> Days | None:
+    """Return the last four weeks and what the weeks before make expected of their days; None with too few of those.
+
+    `costs` are hours in a row from a day's beginning on; hours of a last day that is not complete don't count.
     """
     used = np.flatnonzero(costs > 0)
     day_count = len(costs) // DAY_HOURS
@@ -38,30 +47,35 @@ def find_drift(costs: Costs, *, least_excess: float) -> Drift | None:
     if usual_weeks < LEAST_USUAL_WEEKS:
         return None
     days = costs[: day_count * DAY_HOURS].reshape(-1, DAY_HOURS).sum(axis=1)
-    watched = days[-WATCHED_DAYS:]
-    usual = days[: -WATCHED_DAYS or None][-7 * usual_weeks :].reshape(usual_weeks, 7)
+    usual = days[:-WATCHED_DAYS][-7 * usual_weeks :].reshape(usual_weeks, 7)
     shape = trimmed_mean(usual.T)
     if shape.sum() <= 0:
         return None
     mean = shape * usual.sum() / (shape.sum() * usual_weeks)
-    least = max(float(mean.mean()) * 0.05, 1.0)
-    spread = float(np.mean((usual - mean) ** 2 / np.maximum(mean, least)))
-    expected = np.tile(mean, WATCHED_DAYS // 7)
-    steps = (watched - expected) / np.sqrt(max(spread, 1e-12) * np.maximum(expected, least))
-    return _raised(watched, expected, np.minimum(steps, LARGEST_DAY), day_count, least_excess)
+    spread = float(np.mean((usual - mean) ** 2 / np.maximum(mean, _least(mean))))
+    return Days(days[-WATCHED_DAYS:], np.tile(mean, WATCHED_DAYS // 7), spread)
 
 
-def _raised(
-    watched: Costs, expected: Costs, steps: Costs, day_count: int, least_excess: float
-) -> Drift | None:
+def find_drift(costs: Costs, *, least_excess: float) -> Drift | None:
+    """Return the rise the last complete day belongs to, when it is one; None, or too little history, otherwise."""
+    days = watch(costs)
+    if days is None:
+        return None
+    divisor = max(days.spread, 1e-12) * np.maximum(days.expected, _least(days.expected))
+    steps = np.minimum((days.watched - days.expected) / np.sqrt(divisor), LARGEST_DAY)
     total, begin = 0.0, 0
     for day, step in enumerate(steps):
         if total <= 0:
             begin = day
         total = max(0.0, total + float(step) - SLACK)
-    before, after = float(expected[begin:].sum()), float(watched[begin:].sum())
+    before, after = float(days.expected[begin:].sum()), float(days.watched[begin:].sum())
     rise = after - before
     if total < LIMIT or rise < least_excess or rise < LEAST_RISE_RATIO * before:
         return None
-    offset = day_count - WATCHED_DAYS
-    return Drift(offset + begin, day_count, before, after)
+    day_count = len(costs) // DAY_HOURS
+    return Drift(day_count - WATCHED_DAYS + begin, day_count, before, after)
+
+
+def _least(mean: Costs) -> float:
+    """Days of nearly no cost are measured as if they had this much, a twentieth of a mean day."""
+    return max(float(mean.mean()) * 0.05, 1.0)

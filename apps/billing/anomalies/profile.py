@@ -31,7 +31,10 @@ def trimmed_mean(values: Costs) -> Costs:
     sums[:, 1:] = np.nancumsum(ordered, axis=1)
     row = np.arange(len(values))
     kept = sums[row, count - cut] - sums[row, cut]
-    return np.divide(kept, count - 2 * cut, out=np.full(len(values), np.nan), where=count > 0)
+    means: Costs = np.divide(
+        kept, count - 2 * cut, out=np.full(len(values), np.nan), where=count > 0
+    )
+    return means
 
 
 def _profile(costs: Costs) -> Costs:
@@ -55,8 +58,9 @@ def _level(costs: Costs, profile: Costs) -> Costs:
     kept[np.argmax(np.where(np.isnan(ratio), -np.inf, ratio), axis=0), hour] = 0
     kept[np.argmin(np.where(np.isnan(ratio), np.inf, ratio), axis=0), hour] = 0
     below = (shape * kept).sum(axis=0)
-    level = np.full(len(costs), np.nan)
-    return np.divide((actual * kept).sum(axis=0), below, out=level, where=enough & (below > 0))
+    level: Costs = np.full(len(costs), np.nan)
+    np.divide((actual * kept).sum(axis=0), below, out=level, where=enough & (below > 0))
+    return level
 
 
 def _daily_sums(values: Costs) -> Costs:

@@ -102,15 +102,20 @@ def joined(found: list[Incident]) -> list[Incident]:
 
 
 def _dearest_run(above: Costs, first: int, stop: int) -> tuple[int, int]:
-    """Return the hours in a row, within these, whose sum is the greatest (Kadane)."""
+    """Return the hours in a row, within these, that stand out the most (Kadane).
+
+    An hour counts by what it is above half of their mean excess, so that those around a spike stay outside of it.
+    """
+    window = above[max(first, 0) : stop]
+    counted = window - window.mean() / 2
     best, best_run = -np.inf, (stop - 1, stop)
-    total, begin = 0.0, max(first, 0)
-    for hour in range(max(first, 0), stop):
+    total, begin = 0.0, 0
+    for hour, value in enumerate(counted):
         if total <= 0:
             total, begin = 0.0, hour
-        total += float(above[hour])
+        total += float(value)
         if total > best:
-            best, best_run = total, (begin, hour + 1)
+            best, best_run = total, (max(first, 0) + begin, max(first, 0) + hour + 1)
     return best_run
 
 

@@ -57,7 +57,9 @@ def with_spike(
     weights = week()[hours % WEEK_HOURS]
     begin = int(random.choice(hours, p=weights / weights.sum()))
     stop = begin + int(random.integers(1, 7))
-    usual = week()[np.arange(begin, stop) % WEEK_HOURS] * costs[first - 6 * WEEK_HOURS : first].mean()
+    usual = (
+        week()[np.arange(begin, stop) % WEEK_HOURS] * costs[first - 6 * WEEK_HOURS : first].mean()
+    )
     spiked = costs.copy()
     spiked[begin:stop] = np.rint(np.maximum(costs[begin:stop], usual) * factor)
     return spiked, Spike(begin, stop)

@@ -10,8 +10,10 @@ from apps.billing.costs.types import CostFilter
 
 DIMENSIONS = "department_id, api_key_id, product, purpose, provider_code, model_code, tags"
 SUMS = ("call_count", "input_tokens", "cached_input_tokens", "output_tokens", "amount_nanos")
-COLUMNS = f"{DIMENSIONS}, {', '.join(SUMS)}"
 CALLS = "billing_call_cost_v1"
+_NAMES = ("user_id", "tag", "api_key_id", "product", "purpose", "provider_code", "model_code")
+# By whether the rows must know the person, and the day.
+_SMALLER = {(True, False): "billing_persondaycost", (False, True): "billing_departmentcost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ def sources(cost_filter: CostFilter, *, by_person: bool, by_day: bool) -> list[S
     if first >= last:
         return [Source(CALLS, starts_at, ends_at)]
     parts = [Source(CALLS, starts_at, first), Source(CALLS, last, ends_at)]
+    if not any(getattr(cost_filter, name) is not None for name in _NAMES):
+        # Of departments alone there are smaller totals.
+        daily = _SMALLER.get((by_person, by_day), daily)
     month, after = calendar.month_of(first)
     first_month = month if month == first else after
     last_month = calendar.month_of(last)[0]
@@ -75,8 +80,7 @@ def conditions(cost_filter: CostFilter, *, by_person: bool = True) -> Iterator[s
 
 def parameters(cost_filter: CostFilter) -> dict[str, Any]:
     """Return the values of the filter's conditions."""
-    names = ("user_id", "tag", "api_key_id", "product", "purpose", "provider_code", "model_code")
-    values: dict[str, Any] = {name: getattr(cost_filter, name) for name in names}
+    values: dict[str, Any] = {name: getattr(cost_filter, name) for name in _NAMES}
     if cost_filter.department_ids is not None:
         values["department_ids"] = list(cost_filter.department_ids)
     return values

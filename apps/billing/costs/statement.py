@@ -62,17 +62,21 @@ class CostStatement:
             )
         if with_days:
             rows = self._rows("starts_at", by_person=self._is_of_one, by_day=True)
+            # Summed by their own moments first: far fewer are then turned into days.
             parts.append(
                 f"SELECT '{DAY}', NULL::uuid, (starts_at AT TIME ZONE %(zone)s)::date::text, {SUMMED}"  # noqa: S608 - as above
-                f" FROM ({rows}) AS days GROUP BY 3"
+                f" FROM (SELECT starts_at, {SUMMED} FROM ({rows}) AS days GROUP BY starts_at) AS days GROUP BY 3"
             )
         self.text = self._ranked(self._with(), " UNION ALL ".join(parts))
 
     def _with(self) -> str:
-        costs = self._rows(DIMENSIONS, by_person=self._is_of_one)
+        asked = [_HEADS[one][0] for one in _HEADS if one in self._dimensions]
+        columns = ", ".join([*asked, *(["tags"] if Dimension.TAG in self._dimensions else [])])
+        rows = self._rows(columns or "NULL AS nothing", by_person=self._is_of_one)
         return (
             f"WITH fresh AS MATERIALIZED ({self._fresh()}),"  # noqa: S608 - as above
-            f" costs AS MATERIALIZED (SELECT {DIMENSIONS}, {SUMMED} FROM ({costs}) AS rows GROUP BY {DIMENSIONS})"
+            f" costs AS MATERIALIZED (SELECT {columns or 'nothing'}, {SUMMED} FROM ({rows}) AS rows"
+            f" GROUP BY {columns or 'nothing'})"
         )
 
     def _fresh(self) -> str:
@@ -134,7 +138,7 @@ class CostStatement:
             f"{with_}, lines AS ({lines}), ranked AS ("  # noqa: S608 - as above
             "SELECT *, row_number() OVER (PARTITION BY of ORDER BY amount_nanos DESC, call_count DESC, id, code) AS place"
             " FROM lines)"
-            f" SELECT of, ranked.id, code, coalesce(department.name, key.name, nullif(person.full_name, ''), person.email, ''), {PLAIN}"
+            f" SELECT of, ranked.id, ranked.code, coalesce(department.name, key.name, nullif(person.full_name, ''), person.email, ''), {PLAIN}"
             " FROM ranked"
             " LEFT JOIN accounts_department AS department ON of = 'DEPARTMENT' AND department.id = ranked.id"
             " LEFT JOIN accounts_apikey AS key ON of = 'API_KEY' AND key.id = ranked.id"

@@ -710,4 +710,8 @@ class Migration(migrations.Migration):
             model_name='statement',
             constraint=models.CheckConstraint(condition=models.Q(('total_nanos', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('usage_nanos'), '+', models.F('adjustments_nanos')), '+', models.F('shared_nanos')))), name='statement_adds_up'),
         ),
+        migrations.AddIndex(
+            model_name='usagerecord',
+            index=models.Index(condition=models.Q(('outcome', 'ESTIMATED')), fields=['created_at'], name='usage_estimated'),
+        ),
     ]

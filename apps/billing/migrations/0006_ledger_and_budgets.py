@@ -54,30 +54,11 @@ BEGIN
     END IF;
 END $$;
 
--- Three arms, each with an index of its own: a person's, a key's, and the rest.
-CREATE FUNCTION billing_budgets_v1(p_department_id uuid, p_user_id uuid, p_api_key_id uuid)
-RETURNS SETOF billing_budget LANGUAGE plpgsql STABLE ROWS 3 AS $$
-BEGIN
-    RETURN QUERY
-        SELECT * FROM billing_budget AS budget WHERE is_enabled AND user_id = p_user_id
-            AND (department_id IS NULL OR department_id = p_department_id)
-            AND (api_key_id IS NULL OR api_key_id = p_api_key_id)
-        UNION ALL
-        SELECT * FROM billing_budget AS budget WHERE is_enabled AND user_id IS NULL AND api_key_id = p_api_key_id
-            AND (department_id IS NULL OR department_id = p_department_id)
-        UNION ALL
-        SELECT * FROM billing_budget AS budget WHERE is_enabled AND user_id IS NULL AND api_key_id IS NULL
-            AND department_id = p_department_id
-        UNION ALL
-        SELECT * FROM billing_budget AS budget WHERE is_enabled AND user_id IS NULL AND api_key_id IS NULL
-            AND department_id IS NULL;
-END $$;
-
 -- Volatile, so that it sees what was committed while its caller waited for the period's row.
 CREATE FUNCTION billing_limit_v1(p_budget_id uuid, p_thrift smallint, p_at timestamptz) RETURNS bigint
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    RETURN (
+    RETURN least(9223372036854775807, (
         SELECT CASE
             WHEN soft_limit_nanos IS NULL OR at_limit = 'REFUSE'
                 OR p_thrift >= CASE at_limit WHEN 'CHEAPER_MODEL' THEN 1 ELSE 2 END
@@ -86,7 +67,7 @@ BEGIN
     ) + (
         SELECT coalesce(sum(amount_nanos), 0) FROM billing_budgetincrease
         WHERE budget_id = p_budget_id AND starts_at <= p_at AND expires_at > p_at
-    );
+    ));
 END $$;
 
 -- The period of a budget newly made or switched on begins with what its calls have cost and hold already.
@@ -96,6 +77,7 @@ DECLARE
     v_starts_at timestamptz;
     v_ends_at timestamptz;
     v_period_id bigint;
+    v_spent_nanos bigint;
 BEGIN
     LOCK TABLE billing_reservation IN SHARE ROW EXCLUSIVE MODE;
     SELECT * INTO STRICT v_budget FROM billing_budget WHERE id = p_budget_id;
@@ -117,19 +99,28 @@ BEGIN
             AND (v_budget.department_id IS NULL OR department_id = v_budget.department_id)
             AND (v_budget.user_id IS NULL OR user_id = v_budget.user_id)
             AND (v_budget.api_key_id IS NULL OR api_key_id = v_budget.api_key_id);
+    IF v_budget.period = 'TOTAL' THEN
+        -- Old usage records may have been removed; entries and reservations stay.
+        SELECT coalesce(sum(entry.amount_nanos), 0) INTO v_spent_nanos
+            FROM billing_ledgerentry AS entry JOIN billing_reservation AS call ON call.id = entry.reservation_id
+            WHERE entry.kind IN ('SETTLEMENT', 'EXCESS')
+                AND (v_budget.department_id IS NULL OR call.department_id = v_budget.department_id)
+                AND (v_budget.user_id IS NULL OR call.user_id = v_budget.user_id)
+                AND (v_budget.api_key_id IS NULL OR call.api_key_id = v_budget.api_key_id);
+    ELSE
+        SELECT coalesce(sum(amount_nanos), 0) INTO v_spent_nanos FROM billing_usagerecord
+            WHERE created_at >= v_starts_at AND created_at < v_ends_at
+                AND (v_budget.department_id IS NULL OR department_id = v_budget.department_id)
+                AND (v_budget.user_id IS NULL OR user_id = v_budget.user_id)
+                AND (v_budget.api_key_id IS NULL OR api_key_id = v_budget.api_key_id);
+    END IF;
     UPDATE billing_budgetperiod SET
         has_gaps = false,
         reserved_nanos = (
             SELECT coalesce(sum(max_nanos), 0) FROM billing_reservation
             WHERE state = 'OPEN' AND v_period_id = ANY (period_ids)
         ),
-        spent_nanos = (
-            SELECT coalesce(sum(amount_nanos), 0) FROM billing_usagerecord
-            WHERE created_at >= v_starts_at AND (v_ends_at IS NULL OR created_at < v_ends_at)
-                AND (v_budget.department_id IS NULL OR department_id = v_budget.department_id)
-                AND (v_budget.user_id IS NULL OR user_id = v_budget.user_id)
-                AND (v_budget.api_key_id IS NULL OR api_key_id = v_budget.api_key_id)
-        ) + (
+        spent_nanos = v_spent_nanos + (
             SELECT coalesce(sum(CASE WHEN entry.credit LIKE 'provider:%' THEN entry.amount_nanos ELSE -entry.amount_nanos END), 0)
             FROM billing_ledgerentry AS entry JOIN billing_reservation AS call ON call.id = entry.reservation_id
             WHERE entry.kind = 'TRUE_UP'
@@ -194,24 +185,76 @@ END $$;
 CREATE FUNCTION billing_periods_v1(p_department_id uuid, p_user_id uuid, p_api_key_id uuid, p_at timestamptz)
 RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
-    v_budget billing_budget;
-    v_starts_at timestamptz;
-    v_ends_at timestamptz;
+    v_zone text := (SELECT time_zone FROM billing_book);
+    v_day timestamptz := date_trunc('day', p_at AT TIME ZONE v_zone) AT TIME ZONE v_zone;
+    v_month timestamptz := date_trunc('month', p_at AT TIME ZONE v_zone) AT TIME ZONE v_zone;
+    v_found record;
     v_period_id bigint;
     v_period_ids bigint[] := '{}';
 BEGIN
-    FOR v_budget IN SELECT * FROM billing_budgets_v1(p_department_id, p_user_id, p_api_key_id) ORDER BY id LOOP
-        SELECT * INTO v_starts_at, v_ends_at FROM billing_period_v1(v_budget.period, p_at);
-        SELECT id INTO v_period_id FROM billing_budgetperiod WHERE budget_id = v_budget.id AND starts_at = v_starts_at;
-        IF NOT FOUND THEN
+    FOR v_found IN
+        SELECT budget.id AS budget_id, budget.period, counted.id AS period_id
+        FROM billing_budget AS budget LEFT JOIN billing_budgetperiod AS counted ON counted.budget_id = budget.id
+            AND counted.starts_at = CASE budget.period
+                WHEN 'DAY' THEN v_day WHEN 'MONTH' THEN v_month ELSE timestamptz '1970-01-01 00:00+00'
+            END
+        WHERE budget.is_enabled
+            AND (budget.user_id = p_user_id OR budget.user_id IS NULL)
+            AND (budget.department_id = p_department_id OR budget.department_id IS NULL)
+            AND (budget.api_key_id = p_api_key_id OR budget.api_key_id IS NULL)
+        ORDER BY budget.id
+    LOOP
+        v_period_id := v_found.period_id;
+        IF v_period_id IS NULL THEN
             INSERT INTO billing_budgetperiod (budget_id, starts_at, ends_at, reserved_nanos, spent_nanos, has_gaps)
-                VALUES (v_budget.id, v_starts_at, v_ends_at, 0, 0, false) ON CONFLICT DO NOTHING;
-            SELECT id INTO STRICT v_period_id FROM billing_budgetperiod
-                WHERE budget_id = v_budget.id AND starts_at = v_starts_at;
+                SELECT v_found.budget_id, starts_at, ends_at, 0, 0, false FROM billing_period_v1(v_found.period, p_at)
+                ON CONFLICT DO NOTHING;
+            SELECT counted.id INTO STRICT v_period_id
+                FROM billing_budgetperiod AS counted JOIN billing_period_v1(v_found.period, p_at) USING (starts_at)
+                WHERE counted.budget_id = v_found.budget_id;
         END IF;
         v_period_ids := v_period_ids || v_period_id;
     END LOOP;
-    RETURN ARRAY(SELECT one FROM unnest(v_period_ids) AS one ORDER BY one);
+    IF cardinality(v_period_ids) > 1 THEN
+        v_period_ids := ARRAY(SELECT one FROM unnest(v_period_ids) AS one ORDER BY one);
+    END IF;
+    RETURN v_period_ids;
+END $$;
+
+-- The most a call can cost: its input at the dearest of the prices it may turn out to have, its output at its own.
+CREATE FUNCTION billing_most_v1(
+    p_provider_code text, p_model_code text, p_input_meter text, p_output_meter text, p_max_input bigint,
+    p_max_output bigint, p_at timestamptz
+) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_plain_input bigint;
+    v_input bigint;
+    v_plain_output bigint;
+    v_output bigint;
+BEGIN
+    SELECT
+        max(nanos) FILTER (WHERE meter = 'INPUT'),
+        max(nanos) FILTER (
+            WHERE meter = p_input_meter OR (p_input_meter = 'INPUT' AND meter IN ('CACHE_READ', 'CACHE_WRITE'))
+        ),
+        max(nanos) FILTER (WHERE meter = 'OUTPUT'),
+        max(nanos) FILTER (WHERE meter = p_output_meter)
+    INTO v_plain_input, v_input, v_plain_output, v_output
+    FROM (
+        SELECT DISTINCT ON (meter) meter, nanos_per_million_tokens AS nanos FROM billing_price
+        WHERE provider_code = p_provider_code AND model_code = p_model_code AND starts_at <= p_at
+        ORDER BY meter, starts_at DESC
+    ) AS priced;
+    IF p_input_meter IN ('INPUT', 'EMBEDDING', 'BATCH_INPUT') THEN
+        -- Cached tokens without a price of their own cost the plain one, so that one counts for INPUT too.
+        v_input := CASE p_input_meter
+            WHEN 'INPUT' THEN greatest(v_input, v_plain_input) ELSE coalesce(v_input, v_plain_input)
+        END;
+    END IF;
+    IF p_output_meter = 'BATCH_OUTPUT' THEN
+        v_output := coalesce(v_output, v_plain_output);
+    END IF;
+    RETURN billing_amount_v2(p_max_input::numeric * coalesce(v_input, 0) + p_max_output::numeric * coalesce(v_output, 0));
 END $$;
 
 CREATE FUNCTION billing_reserve_v2(
@@ -222,22 +265,12 @@ CREATE FUNCTION billing_reserve_v2(
 ) RETURNS billing_reservation LANGUAGE plpgsql AS $$
 DECLARE
     v_at timestamptz;
-    v_input_price bigint;
-    v_output_price bigint;
     v_period_id bigint;
     v_row billing_reservation;
 BEGIN
     -- A budget being made locks this table, so no call slips between its first sum and its first day.
     LOCK TABLE billing_reservation IN ROW EXCLUSIVE MODE;
     v_at := coalesce(p_at, clock_timestamp());
-    SELECT coalesce(max((billing_price_v2(p_provider_code, p_model_code, meter, v_at)).nanos_per_million_tokens), 0)
-        INTO v_input_price
-        FROM unnest(CASE p_input_meter
-            WHEN 'INPUT' THEN ARRAY['INPUT', 'CACHE_READ', 'CACHE_WRITE'] ELSE ARRAY[p_input_meter]
-        END) AS meter;
-    v_output_price := coalesce(
-        (billing_price_v2(p_provider_code, p_model_code, p_output_meter, v_at)).nanos_per_million_tokens, 0
-    );
     INSERT INTO billing_reservation (
         id, request_id, attempt, user_id, department_id, api_key_id, product, conversation_id, tags, purpose,
         provider_code, model_code, max_nanos, max_input_tokens, max_output_tokens, input_meter, output_meter,
@@ -245,7 +278,9 @@ BEGIN
     ) VALUES (
         p_id, p_request_id, p_attempt, p_user_id, p_department_id, p_api_key_id, p_product, p_conversation_id, p_tags,
         p_purpose, p_provider_code, p_model_code,
-        billing_amount_v2(p_max_input::numeric * v_input_price + p_max_output::numeric * v_output_price),
+        billing_most_v1(
+            p_provider_code, p_model_code, p_input_meter, p_output_meter, p_max_input, p_max_output, v_at
+        ),
         p_max_input, p_max_output, p_input_meter, p_output_meter,
         billing_periods_v1(p_department_id, p_user_id, p_api_key_id, v_at), 'OPEN', false, v_at, v_at + p_lifetime
     )
@@ -434,6 +469,21 @@ BEGIN
 END $$;
 """
 
+# Checked with the row that names them, not at the end: by then the budget's row is held, and the others wait for it.
+FOREIGN_KEYS = """
+DO $$
+DECLARE
+    v_key record;
+BEGIN
+    FOR v_key IN SELECT conrelid::regclass AS table_name, conname FROM pg_constraint
+        WHERE contype = 'f' AND conparentid = 0
+            AND conrelid IN ('billing_reservation'::regclass, 'billing_usagerecord'::regclass)
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER CONSTRAINT %I DEFERRABLE INITIALLY IMMEDIATE', v_key.table_name, v_key.conname);
+    END LOOP;
+END $$;
+"""
+
 APPEND_ONLY = """
 CREATE TRIGGER billing_ledgerentry_append_only BEFORE UPDATE OR DELETE ON billing_ledgerentry
     FOR EACH ROW EXECUTE FUNCTION billing_refuse_change_v1();
@@ -492,13 +542,13 @@ DROP FUNCTION billing_provider_cache_v1;
 DROP FUNCTION billing_true_up_v1;
 DROP FUNCTION billing_charge_v1;
 DROP FUNCTION billing_reserve_v2;
+DROP FUNCTION billing_most_v1;
 DROP FUNCTION billing_periods_v1;
 DROP FUNCTION billing_hold_v1;
 DROP TRIGGER billing_budget_switched ON billing_budget;
 DROP FUNCTION billing_budget_switched_v1;
 DROP FUNCTION billing_open_period_v1;
 DROP FUNCTION billing_limit_v1;
-DROP FUNCTION billing_budgets_v1;
 DROP FUNCTION billing_period_v1;
 DROP FUNCTION billing_price_v2;
 DROP FUNCTION billing_amount_v2;
@@ -521,5 +571,5 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(open_book, migrations.RunPython.noop),
-        migrations.RunSQL(PRICES + BUDGETS + RESERVE + SETTLE + BACKFILL + APPEND_ONLY, UNDO),
+        migrations.RunSQL(PRICES + BUDGETS + RESERVE + SETTLE + FOREIGN_KEYS + BACKFILL + APPEND_ONLY, UNDO),
     ]

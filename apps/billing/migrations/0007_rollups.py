@@ -22,10 +22,6 @@ CREATE TYPE billing_cost_v1 AS (
     provider_code varchar, model_code varchar, tags varchar[], user_id uuid,
     call_count bigint, input_tokens bigint, cached_input_tokens bigint, output_tokens bigint, amount_nanos bigint
 );
-
--- Where the hour, day or month of the billing time zone begins.
-CREATE FUNCTION billing_start_v1(p_unit text, p_at timestamptz, p_zone text) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT date_trunc(p_unit, p_at, p_zone) $$;
 """
 
 # Whoever remakes totals holds this alone, whoever adds to them holds it with others.
@@ -35,19 +31,21 @@ DIMENSIONS = "department_id, api_key_id, product, purpose, provider_code, model_
 SUMS = "call_count, input_tokens, cached_input_tokens, output_tokens, amount_nanos"
 # In the order in which every batch fills them, so that two can't wait for each other.
 TABLES = {
+    "billing_departmentcost": ("day", "department_id"),
     "billing_hourlycost": ("hour", DIMENSIONS),
     "billing_dailycost": ("day", DIMENSIONS),
     "billing_personcost": ("day", f"{DIMENSIONS}, user_id"),
+    "billing_persondaycost": ("day", "department_id, user_id"),
     "billing_monthlycost": ("month", DIMENSIONS),
     "billing_personmonthlycost": ("month", f"{DIMENSIONS}, user_id"),
 }
 
 
-def summed(unit, dimensions, source, extra=""):
+def summed(unit, dimensions, source):
     """Return the query that sums `source` by the hour, day or month and these dimensions."""
     sums = ", ".join(f"sum({one})" for one in SUMS.split(", "))
-    return f"""SELECT billing_start_v1('{unit}', starts_at, v_zone), {dimensions}, {sums}
-        FROM {source}{extra} GROUP BY 1, {dimensions}"""
+    return f"""SELECT date_trunc('{unit}', starts_at, v_zone), {dimensions}, {sums}
+        FROM {source} GROUP BY 1, {dimensions}"""  # noqa: S608 - names are this file's own
 
 
 def upsert(table, unit, dimensions):
@@ -76,7 +74,7 @@ BEGIN
         FROM taken WHERE reservation.id = taken.id
         RETURNING reservation.id, reservation.created_at
     ), sums AS (
-        SELECT billing_start_v1('hour', call.created_at, v_zone) AS starts_at, {DIMENSIONS}, user_id,
+        SELECT date_trunc('hour', call.created_at, v_zone) AS starts_at, {DIMENSIONS}, user_id,
             {", ".join(f"sum({one}) AS {one}" for one in SUMS.split(", "))}
         FROM marked CROSS JOIN LATERAL (
             -- Not flattened: each call is looked up by its key in its own month's table, whatever is estimated.
@@ -93,9 +91,10 @@ BEGIN
     {"".join(upsert(table, *how) for table, how in TABLES.items())}
     RETURN v_call_count;
 END $$;
-"""
+"""  # noqa: S608 - names are this file's own
 
-# The detail of a month is gone where its partition is, and the totals know of more calls than the default one holds.
+# The detail of a month is gone where the totals know of more calls than are left: retention drops the month's partition,
+# and what is settled into it later comes to the default one.
 DETAIL = """
 CREATE FUNCTION billing_has_detail_v1(p_starts_at timestamptz, p_ends_at timestamptz) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
@@ -103,22 +102,26 @@ DECLARE
     v_month timestamp := date_trunc('month', p_starts_at AT TIME ZONE 'UTC');
     v_starts_at timestamptz;
     v_ends_at timestamptz;
+    v_counted bigint;
+    v_is_whole boolean;
 BEGIN
     WHILE v_month < p_ends_at AT TIME ZONE 'UTC' LOOP
-        IF to_regclass('billing_usagerecord_' || to_char(v_month, 'YYYY_MM')) IS NULL THEN
-            v_starts_at := v_month AT TIME ZONE 'UTC';
-            v_ends_at := (v_month + interval '1 month') AT TIME ZONE 'UTC';
-            IF (
-                SELECT coalesce(sum(call_count), 0) FROM billing_hourlycost
-                WHERE starts_at >= v_starts_at AND starts_at < v_ends_at
-            ) > (
-                SELECT count(*) FROM billing_usagerecord_default
-                WHERE created_at >= v_starts_at AND created_at < v_ends_at + interval '1 hour'
-            ) THEN
-                RETURN false;
-            END IF;
-        END IF;
+        v_starts_at := v_month AT TIME ZONE 'UTC';
+        v_ends_at := (v_month + interval '1 month') AT TIME ZONE 'UTC';
         v_month := v_month + interval '1 month';
+        SELECT coalesce(sum(call_count), 0) INTO v_counted FROM billing_hourlycost
+            WHERE starts_at >= v_starts_at AND starts_at < v_ends_at;
+        IF to_regclass('billing_usagerecord_' || to_char(v_starts_at AT TIME ZONE 'UTC', 'YYYY_MM')) IS NULL THEN
+            SELECT count(*) >= v_counted INTO v_is_whole FROM billing_usagerecord_default
+                WHERE created_at >= v_starts_at AND created_at < v_ends_at + interval '1 hour';
+        ELSE
+            v_is_whole := v_counted = 0 OR EXISTS (
+                SELECT FROM billing_usagerecord WHERE created_at >= v_starts_at AND created_at < v_ends_at
+            );
+        END IF;
+        IF NOT v_is_whole THEN
+            RETURN false;
+        END IF;
     END LOOP;
     RETURN true;
 END $$;
@@ -138,8 +141,8 @@ ZONED = "SELECT time_zone AS v_zone FROM billing_book"
 def named(unit, dimensions, source):
     """Return a query like `summed` that keeps the columns' names, for use as a source itself."""
     sums = ", ".join(f"sum({one})::bigint AS {one}" for one in SUMS.split(", "))
-    return f"""SELECT billing_start_v1('{unit}', starts_at, v_zone) AS starts_at, {dimensions}, {sums}
-        FROM {source}, zone GROUP BY 1, {dimensions}"""
+    return f"""SELECT date_trunc('{unit}', starts_at, v_zone) AS starts_at, {dimensions}, {sums}
+        FROM {source}, zone GROUP BY 1, {dimensions}"""  # noqa: S608 - names are this file's own
 
 
 # Each from the nearest that is finer, so that the calls are read twice and not five times.
@@ -147,6 +150,8 @@ SOURCES = {
     "billing_hourlycost": "calls",
     "billing_personcost": "calls",
     "billing_dailycost": "billing_personcost",
+    "billing_departmentcost": "billing_dailycost",
+    "billing_persondaycost": "billing_personcost",
     "billing_personmonthlycost": "billing_personcost",
     "billing_monthlycost": "billing_personmonthlycost",
 }
@@ -166,7 +171,7 @@ def difference(table):
             UNION ALL
             SELECT {key}, {minus} FROM {table} WHERE starts_at >= p_starts_at AND starts_at < p_ends_at
         ) AS both_sides GROUP BY {key} HAVING {differs}
-    ) AS off"""
+    ) AS off"""  # noqa: S608 - names are this file's own
 
 
 # One statement, hence one snapshot: right while calls settle and are rolled up.
@@ -175,12 +180,14 @@ CREATE FUNCTION billing_cost_differences_v1(p_starts_at timestamptz, p_ends_at t
 RETURNS TABLE (total_name text, difference_count bigint, off_nanos bigint) LANGUAGE sql STABLE AS $$
     WITH zone AS ({ZONED}),
     calls AS (SELECT *, created_at AS starts_at {COUNTED}),
-    {", ".join(
+    {
+    ", ".join(
         f"made_{table} AS MATERIALIZED ("
         + named(*TABLES[table], source if source == "calls" else f"made_{source}")
         + ")"
         for table, source in SOURCES.items()
-    )}
+    )
+}
     {" UNION ALL ".join(difference(table) for table in TABLES)};
 $$;
 """
@@ -197,10 +204,12 @@ def remake(table):
     )
     return f"""
     DELETE FROM {table} WHERE starts_at >= p_starts_at AND starts_at < p_ends_at;
-    INSERT INTO {table} (starts_at, {dimensions}, {SUMS}) {summed(unit, dimensions, rows)};
+    INSERT INTO {table} (starts_at, {dimensions}, {SUMS}) {summed(unit, dimensions, rows)}
+        -- In the order of its index, which then grows at its end.
+        ORDER BY 1, {dimensions};
     GET DIAGNOSTICS v_row_count = ROW_COUNT;
     v_rows := v_rows + v_row_count;
-"""
+"""  # noqa: S608 - names are this file's own
 
 
 REMAKE = f"""
@@ -218,14 +227,13 @@ BEGIN
     {"".join(remake(table) for table in SOURCES)}
     RETURN v_rows;
 END $$;
-"""
+"""  # noqa: S608 - names are this file's own
 
 UNDO = """
 DROP FUNCTION billing_remake_costs_v1;
 DROP FUNCTION billing_cost_differences_v1;
 DROP FUNCTION billing_has_detail_v1;
 DROP FUNCTION billing_roll_up_v1;
-DROP FUNCTION billing_start_v1;
 DROP TYPE billing_cost_v1;
 DROP VIEW billing_call_cost_v1;
 """
@@ -239,14 +247,49 @@ PURPOSES = [
     ("PING", "Check by an operator"),
     ("EVALUATION", "Evaluation"),
 ]
-KEY = ("starts_at", "department", "api_key", "product", "purpose", "provider_code", "model_code", "tags")
+KEY = (
+    "starts_at",
+    "department",
+    "api_key",
+    "product",
+    "purpose",
+    "provider_code",
+    "model_code",
+    "tags",
+)
+
+
+def key_fields():
+    """Return the fields every total begins with."""
+    return [
+        (
+            "id",
+            models.BigAutoField(
+                auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+            ),
+        ),
+        ("starts_at", models.DateTimeField(verbose_name="from")),
+    ]
+
+
+def sum_fields():
+    """Return the sums every total has."""
+    return [
+        ("call_count", models.IntegerField(verbose_name="calls")),
+        ("input_tokens", models.BigIntegerField(verbose_name="input tokens")),
+        (
+            "cached_input_tokens",
+            models.BigIntegerField(verbose_name="of these from the provider's cache"),
+        ),
+        ("output_tokens", models.BigIntegerField(verbose_name="output tokens")),
+        ("amount_nanos", models.BigIntegerField(verbose_name="amount")),
+    ]
 
 
 def total_fields():
-    """Return the fields every total has."""
+    """Return the fields of a total by all dimensions but the person."""
     return [
-        ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-        ("starts_at", models.DateTimeField(verbose_name="from")),
+        *key_fields(),
         ("product", models.CharField(max_length=40, verbose_name="product")),
         ("purpose", models.CharField(choices=PURPOSES, max_length=20, verbose_name="purpose")),
         ("provider_code", models.CharField(max_length=60, verbose_name="provider")),
@@ -254,14 +297,13 @@ def total_fields():
         (
             "tags",
             django.contrib.postgres.fields.ArrayField(
-                base_field=models.CharField(max_length=40), default=list, size=None, verbose_name="tags"
+                base_field=models.CharField(max_length=40),
+                default=list,
+                size=None,
+                verbose_name="tags",
             ),
         ),
-        ("call_count", models.IntegerField(verbose_name="calls")),
-        ("input_tokens", models.BigIntegerField(verbose_name="input tokens")),
-        ("cached_input_tokens", models.BigIntegerField(verbose_name="of these from the provider's cache")),
-        ("output_tokens", models.BigIntegerField(verbose_name="output tokens")),
-        ("amount_nanos", models.BigIntegerField(verbose_name="amount")),
+        *sum_fields(),
         ("department", protected("accounts.department")),
         ("api_key", protected("accounts.apikey", null=True)),
     ]
@@ -270,12 +312,15 @@ def total_fields():
 def protected(to, *, null=False):
     """Return a foreign key without an index of its own."""
     return models.ForeignKey(
-        db_index=False, null=null, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=to
+        db_index=False,
+        null=null,
+        on_delete=django.db.models.deletion.PROTECT,
+        related_name="+",
+        to=to,
     )
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
         ("accounts", "0004_api_key"),
         ("billing", "0006_ledger_and_budgets"),
@@ -284,13 +329,48 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="DepartmentCost",
+            fields=[*key_fields(), *sum_fields(), ("department", protected("accounts.department"))],
+            options={
+                "verbose_name": "cost by department",
+                "verbose_name_plural": "costs by department",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("starts_at", "department"), name="department_cost_once"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="PersonDayCost",
+            fields=[
+                *key_fields(),
+                *sum_fields(),
+                ("department", protected("accounts.department")),
+                ("user", protected(settings.AUTH_USER_MODEL, null=True)),
+            ],
+            options={
+                "verbose_name": "cost by person and day",
+                "verbose_name_plural": "costs by person and day",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("starts_at", "department", "user"),
+                        name="person_day_cost_once",
+                        nulls_distinct=False,
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="MonthlyCost",
             fields=total_fields(),
             options={
                 "verbose_name": "monthly cost",
                 "verbose_name_plural": "monthly costs",
                 "constraints": [
-                    models.UniqueConstraint(fields=KEY, name="monthly_cost_once", nulls_distinct=False)
+                    models.UniqueConstraint(
+                        fields=KEY, name="monthly_cost_once", nulls_distinct=False
+                    )
                 ],
             },
         ),
@@ -305,7 +385,9 @@ class Migration(migrations.Migration):
                         fields=(*KEY, "user"), name="person_monthly_cost_once", nulls_distinct=False
                     )
                 ],
-                "indexes": [models.Index(fields=["user", "starts_at"], name="person_monthly_cost_user")],
+                "indexes": [
+                    models.Index(fields=["user", "starts_at"], name="person_monthly_cost_user")
+                ],
             },
         ),
         migrations.AddIndex(
@@ -316,7 +398,5 @@ class Migration(migrations.Migration):
             model_name="dailycost",
             index=models.Index(fields=["department", "starts_at"], name="daily_cost_department"),
         ),
-        migrations.RunSQL(
-            COST + ROLL_UP + DETAIL + DIFFERENCES + REMAKE, UNDO
-        ),
+        migrations.RunSQL(COST + ROLL_UP + DETAIL + DIFFERENCES + REMAKE, UNDO),
     ]

@@ -12,9 +12,11 @@ from apps.billing.models.calls import Outcome, Purpose, Reservation, UsageRecord
 from apps.billing.models.costs import (
     CostTag,
     DailyCost,
+    DepartmentCost,
     HourlyCost,
     MonthlyCost,
     PersonCost,
+    PersonDayCost,
     PersonMonthlyCost,
 )
 from apps.billing.models.ledger import Book, LedgerEntry
@@ -32,6 +34,7 @@ __all__ = [
     "BudgetRequest",
     "CostTag",
     "DailyCost",
+    "DepartmentCost",
     "HourlyCost",
     "LedgerEntry",
     "Mechanism",
@@ -40,6 +43,7 @@ __all__ = [
     "MonthlyCost",
     "Outcome",
     "PersonCost",
+    "PersonDayCost",
     "PersonMonthlyCost",
     "Price",
     "Purpose",

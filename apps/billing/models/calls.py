@@ -146,4 +146,8 @@ class UsageRecord(Call):
             models.Index(fields=("department", "created_at"), name="usage_department"),
             models.Index(fields=("user", "created_at"), name="usage_user"),
             BrinIndex(fields=("created_at",), name="usage_created_brin"),
+            # Few: a budget being made looks for them, while all calls wait.
+            models.Index(
+                fields=("created_at",), condition=Q(outcome="ESTIMATED"), name="usage_estimated"
+            ),
         )

@@ -57,6 +57,32 @@ class HourlyCost(CostTotal):
         indexes = (models.Index(fields=("department", "starts_at"), name="hourly_cost_department"),)
 
 
+class DepartmentCost(models.Model):
+    """By day and department and nothing else: what the charts of days look at."""
+
+    starts_at = models.DateTimeField(_("from"))
+    department = models.ForeignKey(
+        Department, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    call_count = models.IntegerField(_("calls"))
+    input_tokens = models.BigIntegerField(_("input tokens"))
+    cached_input_tokens = models.BigIntegerField(_("of these from the provider's cache"))
+    output_tokens = models.BigIntegerField(_("output tokens"))
+    amount_nanos = models.BigIntegerField(_("amount"))
+
+    class Meta:
+        verbose_name = _("cost by department")
+        verbose_name_plural = _("costs by department")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("starts_at", "department"), name="department_cost_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d} {self.department_id}"
+
+
 class DailyCost(CostTotal):
     """By day of the billing time zone; what cost pages look at."""
 
@@ -129,6 +155,41 @@ class PersonMonthlyCost(CostTotal):
             ),
         )
         indexes = (models.Index(fields=("user", "starts_at"), name="person_monthly_cost_user"),)
+
+
+class PersonDayCost(models.Model):
+    """By day, department and person and nothing else: who was the dearest in days that make no month."""
+
+    starts_at = models.DateTimeField(_("from"))
+    department = models.ForeignKey(
+        Department, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+    )
+    call_count = models.IntegerField(_("calls"))
+    input_tokens = models.BigIntegerField(_("input tokens"))
+    cached_input_tokens = models.BigIntegerField(_("of these from the provider's cache"))
+    output_tokens = models.BigIntegerField(_("output tokens"))
+    amount_nanos = models.BigIntegerField(_("amount"))
+
+    class Meta:
+        verbose_name = _("cost by person and day")
+        verbose_name_plural = _("costs by person and day")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("starts_at", "department", "user"),
+                nulls_distinct=False,
+                name="person_day_cost_once",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d} {self.user_id}"
 
 
 class CostTag(models.Model):

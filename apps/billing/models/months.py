@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Department
+from apps.billing.calendar import zone
 from apps.core.ids import uuid7
 
 
@@ -24,7 +25,7 @@ class MonthClose(models.Model):
         verbose_name_plural = _("closed months")
 
     def __str__(self) -> str:
-        return f"{self.starts_at:%Y-%m}"
+        return f"{self.starts_at.astimezone(zone()):%Y-%m}"
 
 
 class Statement(models.Model):

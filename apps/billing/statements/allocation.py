@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -41,17 +42,22 @@ def apportion(amount_nanos: int, weights: Mapping[Key, Fraction | int]) -> dict[
     """
     if any(weight < 0 for weight in weights.values()):
         raise ValueError("weights are not negative")
-    total = sum((Fraction(weight) for weight in weights.values()), Fraction(0))
+    # Whole numbers in the same proportion.
+    scale = lcm(*(weight.denominator for weight in weights.values()))
+    whole = {
+        key: weight.numerator * (scale // weight.denominator) for key, weight in weights.items()
+    }
+    total = sum(whole.values())
     if total == 0:
         if amount_nanos:
             raise ValueError("nobody has a weight above zero")
         return dict.fromkeys(weights, 0)
     size, sign = abs(amount_nanos), -1 if amount_nanos < 0 else 1
-    quotas = {key: size * Fraction(weight) / total for key, weight in weights.items()}
-    parts = {key: int(quota) for key, quota in quotas.items()}
+    quotas = {key: divmod(size * weight, total) for key, weight in whole.items()}
+    parts = {key: part for key, (part, _rest) in quotas.items()}
     left = size - sum(parts.values())
     # The sort is stable, so equal remainders keep the order of the keys.
-    for key in sorted(quotas, key=lambda one: parts[one] - quotas[one])[:left]:
+    for key in sorted(quotas, key=lambda one: -quotas[one][1])[:left] if left else ():
         parts[key] += 1
     return {key: sign * part for key, part in parts.items()}
 
@@ -76,7 +82,8 @@ def spread(
     chosen = sorted(costs, key=lambda cost: (cost.name, cost.pk))
     sources = [cost.source_department_id for cost in chosen if cost.source_department_id]
     for cost in chosen:
-        if sources.count(cost.source_department_id) > 1:
+        source_id = cost.source_department_id
+        if source_id and sources.count(source_id) > 1:
             raise AllocationError(
                 _("%(department)s's cost is spread by more than one shared cost: end all but one.")
                 % {"department": cost.source_department}

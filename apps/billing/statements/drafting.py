@@ -18,7 +18,6 @@ from apps.billing.models import LedgerEntry, MonthClose, SharedCost, Statement
 from apps.billing.statements import figures
 from apps.billing.statements.allocation import AllocationError, SharedPart, spread
 from apps.billing.statements.figures import MonthFigures, Owed, signed_nanos
-from apps.core.money import format_nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +107,19 @@ def _earlier_obstacles(starts_at: datetime) -> list[str]:
     """Name the first month before this one that has cost and is open: months close in order."""
     earlier = first_open_month()
     while earlier is not None and earlier < starts_at:
-        ends_at = calendar.next_month(earlier)
-        has_shared = any(cost.amount_nanos for cost in active_shared_costs(earlier))
-        if has_shared or figures.has_cost(earlier, ends_at):
+        if has_cost(earlier):
             return [
                 _("%(month)s has cost and is open: close it first.")
                 % {"month": month_title(earlier)}
             ]
-        earlier = ends_at
+        earlier = calendar.next_month(earlier)
     return []
+
+
+def has_cost(starts_at: datetime) -> bool:
+    """Say whether anybody owes anything for the month: for calls, adjustments or shared costs."""
+    is_used = figures.has_cost(starts_at, calendar.next_month(starts_at))
+    return is_used or any(cost.amount_nanos for cost in active_shared_costs(starts_at))
 
 
 def first_open_month() -> datetime | None:
@@ -146,7 +149,18 @@ def _differences(found: MonthFigures, departments: Iterable[Department]) -> list
             for what, summed, booked in pairs
             if summed != booked
         ]
+        if owed.misdirected_count:
+            texts.append(_misdirected(one, owed.misdirected_count))
     return texts
+
+
+def _misdirected(department: Department, count: int) -> str:
+    text = ngettext(
+        "%(department)s: %(count)d ledger entry is with another department's account. Run billing_reconcile.",
+        "%(department)s: %(count)d ledger entries are with other departments' accounts. Run billing_reconcile.",
+        count,
+    )
+    return text % {"department": department, "count": count}
 
 
 # What a statement says
@@ -240,10 +254,12 @@ def _shared_line(part: SharedPart) -> dict[str, Any]:
     }
 
 
-def summary(draft: MonthDraft) -> str:
-    """Return the month in one line."""
-    return _("%(month)s: %(count)d statements, %(total)s") % {
-        "month": month_title(draft.starts_at),
-        "count": len(draft.statements),
-        "total": format_nanos(draft.total_nanos),
-    }
+def months_to_close(at: datetime) -> list[datetime]:
+    """Return the months that are over, have cost and are open, the first first."""
+    months = []
+    starts_at = first_open_month()
+    while starts_at is not None and calendar.next_month(starts_at) <= at:
+        if has_cost(starts_at):
+            months.append(starts_at)
+        starts_at = calendar.next_month(starts_at)
+    return months

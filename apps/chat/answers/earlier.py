@@ -8,8 +8,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.accounts.access import scope_of
+from apps.billing.models import Mechanism
 from apps.chat import receipts
-from apps.chat.answers import exact, replay, semantic, signs
+from apps.chat.answers import exact, replay, saved, semantic, signs
 from apps.chat.answers.key import answer_key, context_hash
 from apps.chat.cache import changed
 from apps.chat.models import CachedAnswer, Conversation, Message
@@ -105,6 +106,14 @@ def _give(reply: Message, keeping: Keeping, found: semantic.Found) -> bool:
         if given != 1:
             return False
         replay.add_citations(reply, answer, names)
+        saved.note_given(
+            reply=reply,
+            conversation=reply.conversation,
+            mechanism=Mechanism.SEMANTIC_CACHE,
+            answer=answer,
+            actual_nanos=cost_nanos,
+            saved_ms=answer.total_ms - elapsed_ms,
+        )
         Conversation.objects.filter(pk=reply.conversation_id).update(updated_at=now)
         changed(reply.conversation_id, reply.conversation.user_id)
         CachedAnswer.objects.filter(pk=found.candidate.entry_id).update(

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from apps.accounts.access import scope_of
 from apps.caching import policies, store
-from apps.chat.answers import labels
+from apps.chat import receipts
+from apps.chat.answers import labels, saved
 from apps.chat.answers.agreement import say_the_same
 from apps.chat.answers.key import normalised
 from apps.chat.answers.replay import readable_grounds
@@ -36,9 +37,14 @@ def learn_and_record(
     Call it in the transaction that ends the reply, so that whoever can judge the reply finds the entry.
     """
     keeping = basis.keeping
+    if outcome.refusal and outcome.refusal["lets_search"]:
+        saved.note_in_vain(reply=reply, usage=receipts.usage_of(reply))
     # That the documents don't say comes from no model and has no finish reason: it teaches, but is not kept.
     if keeping is None or outcome.state != Message.State.DONE or outcome.finish_reason not in WHOLE:
         return None
+    if keeping.candidate is not None and keeping.candidate.is_shadow:
+        usage = receipts.usage_of(reply)
+        saved.note_checked(reply=reply, usage=usage, candidate=keeping.candidate.answer)
     if _learn(keeping, answer):
         # Found by meaning is then the entry that had it first: labels gather there, and nothing hides it.
         keeping = replace(keeping, vector=None)

@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.access import Scope, scope_of
 from apps.accounts.models import User
+from apps.billing.models import Mechanism
+from apps.chat.answers import saved
 from apps.chat.answers.exact import Hit
 from apps.chat.models import Citation, Message
 from apps.chat.types import AnswerKey, KeptAnswer
@@ -87,6 +89,14 @@ def add_exact(*, user: User, question: Message, hit: Hit | None, started: float)
     )
     reply.save(force_insert=True)
     add_citations(reply, hit.answer, names)
+    saved.note_given(
+        reply=reply,
+        conversation=question.conversation,
+        mechanism=Mechanism.EXACT_CACHE,
+        answer=hit.answer,
+        actual_nanos=0,
+        saved_ms=hit.answer.total_ms - elapsed_ms,
+    )
     return reply
 
 

@@ -27,6 +27,8 @@ from apps.llm.validators import is_private_host
 NEW_CAP_HOSTS = ("api.openai.com", ".openai.azure.com")
 # A changed address or key makes a new client; old ones beyond this many are let go.
 MAX_CLIENTS_PER_LOOP = 16
+# More than any model reads or writes in a call.
+MOST_TOKENS = 10**9
 
 ClientKey = tuple[str, str, float, float]
 
@@ -129,7 +131,8 @@ async def embed(choice: Choice, texts: Sequence[str], *, call_name: str) -> Vect
     entries = sorted(answer.data, key=lambda entry: entry.index)
     if [entry.index for entry in entries] != list(range(len(texts))):
         raise PermanentError("The provider returned other vectors than asked for.", is_used=True)
-    usage = Usage(embedding_tokens=answer.usage.prompt_tokens) if answer.usage else None
+    counted = answer.usage.prompt_tokens if answer.usage else None
+    usage = Usage(embedding_tokens=counted) if counted is not None and _is_count(counted) else None
     return Vectors(vectors=[entry.embedding for entry in entries], usage=usage)
 
 
@@ -195,19 +198,29 @@ def _headers(call_name: str) -> dict[str, str]:
 
 
 def _usage(usage: CompletionUsage | None) -> Usage | None:
-    """Return what the provider counted, its totals taken apart into our meters."""
-    if usage is None:
+    """Return what the provider counted, its totals taken apart into our meters; None where that can't be so."""
+    if usage is None or not (_is_count(usage.prompt_tokens) and _is_count(usage.completion_tokens)):
         return None
     details = usage.prompt_tokens_details
-    cached = min(getattr(details, "cached_tokens", None) or 0, usage.prompt_tokens)
+    cached = min(_count_or_0(details, "cached_tokens"), usage.prompt_tokens)
     # Not in OpenAI's shape; gateways to providers that charge for writing their cache add it.
-    written = min(getattr(details, "cache_write_tokens", None) or 0, usage.prompt_tokens - cached)
+    written = min(_count_or_0(details, "cache_write_tokens"), usage.prompt_tokens - cached)
     return Usage(
         input_tokens=usage.prompt_tokens - cached - written,
         cached_input_tokens=cached,
         cache_write_tokens=written,
         output_tokens=usage.completion_tokens,
     )
+
+
+def _is_count(value: object) -> bool:
+    # The SDK hands on whatever came: null, negative, or more than any model reads in a call.
+    return isinstance(value, int) and 0 <= value <= MOST_TOKENS
+
+
+def _count_or_0(details: object, name: str) -> int:
+    value = getattr(details, name, None)
+    return value if isinstance(value, int) and _is_count(value) else 0
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.billing.services import open_book
+from apps.billing.book import open_book
 from project.demo.loader import LOGINS_TEXT_FILE
 from project.supervisor.data_folder import REPOSITORY, DataFolder, write_private
 from project.supervisor.installation import announcement_file

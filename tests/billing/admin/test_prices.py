@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
 from apps.billing.models import Meter, Price
+from apps.billing.price_list import ListPrice, import_prices
 from apps.tuning.models import Revision
 from tests.factories.billing import PriceFactory
 
@@ -135,3 +136,18 @@ def test_the_page_of_a_model_is_for_operators(client: Client, owner: User) -> No
     assert client.get(MODEL, asked).status_code == 302
     client.force_login(owner)
     assert client.get(MODEL, asked).status_code == 302
+
+
+def test_an_import_reads_well_in_the_journal(operator: Client) -> None:
+    listed = [ListPrice("openai", "gpt-4o-mini", {Meter.INPUT: 150_000_000, Meter.OUTPUT: 1})]
+    import_prices(listed=iter(listed), source="list genai-prices 1.0")
+    revision = Revision.objects.get()
+    journal = operator.get(reverse("admin:tuning_revision_changelist")).content.decode()
+    assert "price list genai-prices 1.0" in journal
+    assert "openai: – → 2" in journal
+    change = reverse("admin:tuning_revision_change", args=[revision.pk])
+    assert operator.get(change).status_code == 200
+    rollback = reverse("admin:tuning_revision_rollback", args=[revision.pk])
+    for response in (operator.get(rollback), operator.post(rollback, {"journal_reason": ""})):
+        assert "names no row" in response.content.decode()
+    assert Price.objects.count() == 2

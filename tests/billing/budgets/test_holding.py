@@ -4,15 +4,15 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from apps.accounts.models import ApiKey, User
 from apps.billing import services
 from apps.billing.budgets.state import states
 from apps.billing.errors import BudgetExceededError
-from apps.billing.models import Budget, BudgetIncrease, BudgetPeriod, Reservation
-from apps.billing.types import Refusal, Reserved, Thrift
+from apps.billing.models import Budget, BudgetIncrease, BudgetPeriod, Outcome, Reservation
+from apps.billing.types import Refusal, Reserved, Thrift, Usage
 from tests.factories.accounts import DepartmentFactory, UserFactory
 from tests.factories.billing import BudgetFactory, PriceFactory, call_context, settled_call
 
@@ -163,6 +163,21 @@ def test_a_budget_made_within_the_month_begins_with_what_the_month_cost_and_hold
     assert (period.spent_nanos, period.reserved_nanos) == (1000, 0)
 
 
+def test_an_estimate_put_right_after_a_budget_was_made_is_put_right_in_it() -> None:
+    department = DepartmentFactory()
+    lost = reserve(100, department_id=department.pk)
+    services.settle_expired(at=timezone.now() + timedelta(hours=1))
+    budget = BudgetFactory(department=department)
+    assert budget.periods.get().spent_nanos == 100
+    services.settle(
+        reservation_id=lost.reservation_id,
+        outcome=Outcome.COMPLETED,
+        usage=Usage(input_tokens=30),
+        elapsed_ms=1,
+    )
+    assert budget.periods.get().spent_nanos == 30
+
+
 def test_a_budget_switched_on_again_counts_what_it_missed() -> None:
     budget = BudgetFactory()
     Budget.objects.update(is_enabled=False)
@@ -172,6 +187,15 @@ def test_a_budget_switched_on_again_counts_what_it_missed() -> None:
     Budget.objects.update(is_enabled=True)
     period = budget.periods.get()
     assert (period.spent_nanos, period.has_gaps) == (1000, False)
+
+
+def test_a_budget_in_all_counts_calls_whose_detail_was_removed() -> None:
+    department = DepartmentFactory()
+    settled_call(department_id=department.pk)
+    with connection.cursor() as cursor:
+        # As retention leaves it: entries and reservations stay.
+        cursor.execute("TRUNCATE billing_usagerecord")
+    assert BudgetFactory(department=department, period="TOTAL").periods.get().spent_nanos == 1000
 
 
 def test_a_budget_keeps_its_period_and_whom_it_is_for() -> None:

@@ -18,11 +18,13 @@ Handler = Callable[..., Any]
 class Helper:
     """A helper program as a process of its own, in the test's database and the cache named in the settings."""
 
-    def __init__(self, program: str, *arguments: str) -> None:
+    def __init__(
+        self, program: str, *arguments: str, package: str = "tests.caching.processes"
+    ) -> None:
         database = connection.settings_dict
         url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format_map(database)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.caching.processes.{program}", *arguments],
+            [sys.executable, "-m", f"{package}.{program}", *arguments],
             env=os.environ | {"DATABASE_URL": url, "CACHE_URL": settings.CACHE_URL},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

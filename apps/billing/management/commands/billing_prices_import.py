@@ -32,7 +32,7 @@ class Command(BaseCommand):
             listed=_listed(now),
             is_dry_run=options["dry_run"],
             at=now,
-            source=f"genai-prices {version('genai-prices')}",
+            source=f"list genai-prices {version('genai-prices')}",
         )
         if options["json"]:
             self.stdout.write(json.dumps(asdict(result)))
