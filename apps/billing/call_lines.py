@@ -2,20 +2,9 @@
 
 from dataclasses import dataclass
 
-from apps.billing.models import Meter, Price, UsageRecord
+from apps.billing.models import Price, UsageRecord
+from apps.billing.types import COUNTED_IN
 from apps.core.money import amount_nanos
-
-# Where a usage record keeps what each meter counted.
-COUNTED = {
-    Meter.INPUT: "input_tokens",
-    Meter.CACHE_READ: "cached_input_tokens",
-    Meter.CACHE_WRITE: "cache_write_tokens",
-    Meter.OUTPUT: "output_tokens",
-    Meter.EMBEDDING: "embedding_tokens",
-    Meter.BATCH_INPUT: "batch_input_tokens",
-    Meter.BATCH_OUTPUT: "batch_output_tokens",
-    Meter.AUDIO: "audio_ms",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +28,7 @@ def lines_of(record: UsageRecord) -> list[CallLine]:
         )
     )
     lines = []
-    for meter, field in COUNTED.items():
+    for meter, field in COUNTED_IN.items():
         count = getattr(record, field)
         if not count:
             continue

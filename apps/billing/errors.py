@@ -40,3 +40,8 @@ class AlreadyDecidedError(BillingError):
 
 class InvalidAmountError(BillingError):
     """An amount, or a moment, that makes no sense here."""
+
+
+def sqlstate_of(error: Exception) -> str:
+    """Return the code that PostgreSQL gave a database error; empty where it gave none."""
+    return getattr(error.__cause__, "sqlstate", None) or ""

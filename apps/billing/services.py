@@ -17,6 +17,7 @@ from apps.billing.errors import (
     CallEndedError,
     InvalidAmountError,
     ReservationConflictError,
+    sqlstate_of,
 )
 from apps.billing.models import (
     Budget,
@@ -27,7 +28,15 @@ from apps.billing.models import (
     Reservation,
     Saving,
 )
-from apps.billing.types import CallContext, Refusal, Reserved, Settled, Thrift, Usage
+from apps.billing.types import (
+    COUNTED_IN,
+    CallContext,
+    Refusal,
+    Reserved,
+    Settled,
+    Thrift,
+    Usage,
+)
 from apps.core.ids import uuid7
 
 # Longer than any answer streams: past it, the process that opened the call is taken for dead.
@@ -40,15 +49,6 @@ SETTLED_FIELDS = (
     "id", "created_at", "request_id", "attempt", "provider_code", "model_code", "outcome", "amount_nanos",
 )  # fmt: skip
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
-# Where a usage keeps what a meter counts.
-COUNTED_IN = {
-    Meter.INPUT: "input_tokens",
-    Meter.OUTPUT: "output_tokens",
-    Meter.EMBEDDING: "embedding_tokens",
-    Meter.BATCH_INPUT: "batch_input_tokens",
-    Meter.BATCH_OUTPUT: "batch_output_tokens",
-    Meter.AUDIO: "audio_ms",
-}
 
 
 def reserve(  # noqa: PLR0913 - all that a call is, by name
@@ -100,7 +100,7 @@ def reserve(  # noqa: PLR0913 - all that a call is, by name
             ),
         )
     except DatabaseError as error:
-        if _sqlstate(error) != OVER_BUDGET:
+        if sqlstate_of(error) != OVER_BUDGET:
             raise
         raise BudgetExceededError(_refusal(error)) from error
     asked = (context.purpose, context.department_id, provider_code, model_code)
@@ -154,7 +154,7 @@ def settle(
             ),
         )
     except DatabaseError as error:
-        if _sqlstate(error) != NO_DATA_FOUND:
+        if sqlstate_of(error) != NO_DATA_FOUND:
             raise
         raise CallEndedError(str(reservation_id)) from error
     return _settled(settled)
@@ -169,7 +169,7 @@ def void(*, reservation_id: UUID, at: datetime | None = None) -> None:
     try:
         _called("id", "billing_void_v1(%s, %s)", (reservation_id, at))
     except DatabaseError as error:
-        if _sqlstate(error) != NO_DATA_FOUND:
+        if sqlstate_of(error) != NO_DATA_FOUND:
             raise
         raise CallEndedError(str(reservation_id)) from error
 
@@ -182,10 +182,6 @@ def _called(columns: str, call: str, values: Sequence[Any]) -> tuple[Any, ...]:
         cursor.execute(f"SELECT {columns} FROM {call}", values)  # noqa: S608 - both are literals
         [row] = cursor.fetchall()
     return tuple(row)
-
-
-def _sqlstate(error: DatabaseError) -> str:
-    return getattr(error.__cause__, "sqlstate", None) or ""
 
 
 def _refusal(error: DatabaseError) -> Refusal:

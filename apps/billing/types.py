@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import IntEnum
 from uuid import UUID
 
-from apps.billing.models import Budget, Outcome, Purpose
+from apps.billing.models import Budget, Meter, Outcome, Purpose
 
 
 class Thrift(IntEnum):
@@ -52,6 +52,19 @@ class Usage:
     batch_output_tokens: int = 0
     audio_ms: int = 0
     is_estimated: bool = False
+
+
+# Where a usage and its record keep what each meter counts.
+COUNTED_IN = {
+    Meter.INPUT: "input_tokens",
+    Meter.CACHE_READ: "cached_input_tokens",
+    Meter.CACHE_WRITE: "cache_write_tokens",
+    Meter.OUTPUT: "output_tokens",
+    Meter.EMBEDDING: "embedding_tokens",
+    Meter.BATCH_INPUT: "batch_input_tokens",
+    Meter.BATCH_OUTPUT: "batch_output_tokens",
+    Meter.AUDIO: "audio_ms",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SPRITE = ROOT / "static" / ui.ICON_SPRITE
 # The admin's pages are dressed in its theme's own tokens.
 OF_THE_ADMIN = {
-    "totals.css",
     "caching.css",
     "tuning.css",
     "admin.css",

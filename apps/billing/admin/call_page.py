@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _t
 
 from apps.accounts.models import Department, User
 from apps.billing.access import conversation_of_call
-from apps.billing.call_lines import COUNTED
 from apps.billing.models import (
     BudgetPeriod,
     LedgerEntry,
@@ -23,6 +22,7 @@ from apps.billing.models import (
     UsageRecord,
 )
 from apps.billing.savings import Identity, identity
+from apps.billing.types import COUNTED_IN
 from apps.core.money import CURRENCY_SYMBOL, NANOS_PER_UNIT, TOKENS_PER_PRICE, in_units
 
 LEAST_DECIMALS = 2
@@ -131,7 +131,7 @@ def record_of(reservation: Reservation) -> UsageRecord | None:
 def _meters(record: UsageRecord) -> list[MeterLine]:
     prices = Price.objects.in_bulk(list(record.price_ids.values()))
     lines = []
-    for meter, field in COUNTED.items():
+    for meter, field in COUNTED_IN.items():
         count = getattr(record, field)
         if not count:
             continue

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.billing import calendar
-from apps.billing.errors import BillingError
+from apps.billing.errors import BillingError, sqlstate_of
 from apps.billing.models import Reservation
 from apps.tuning import live
 
@@ -97,7 +97,7 @@ def remake(*, starts_at: datetime) -> int:
             )
             [row_count] = cursor.fetchone()
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", "") == DETAIL_REMOVED:
+        if sqlstate_of(error) == DETAIL_REMOVED:
             raise DetailRemovedError(
                 _("The calls of this month were removed; its totals stay as they are.")
             ) from error
