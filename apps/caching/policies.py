@@ -41,6 +41,7 @@ class Policy:
 _lock = threading.Lock()
 _generation: int | None = None
 _policies: Mapping[str, Policy] = {}
+_epochs: Mapping[str, int] = {}
 
 
 def of(keyspace: Keyspace[Any]) -> Policy:
@@ -52,11 +53,12 @@ def of(keyspace: Keyspace[Any]) -> Policy:
 
 def refresh() -> None:
     """Read all policies again; async code calls this in a thread where `is_fresh` says no."""
-    global _generation, _policies  # noqa: PLW0603 - one snapshot a process is the point
+    global _generation, _policies, _epochs  # noqa: PLW0603 - one snapshot a process is the point
     with _lock:
         # The generation first: rows that change in between move it, and are read again.
         generation = live.generation()
         rows = {row.keyspace: row for row in CachePolicy.objects.all()}
+        _epochs = {name: row.epoch for name, row in rows.items()}
         _policies = {one.name: resolved(one, rows.get(one.name)) for one in keyspaces.everything()}
         _generation = generation
 
@@ -70,6 +72,11 @@ def is_fresh(keyspace: Keyspace[Any]) -> bool:
 def known(keyspace: Keyspace[Any]) -> Policy:
     """Return the policy last read, whatever has happened since: for async code, which must not ask the database."""
     return _policies[keyspace.name]
+
+
+def last_epoch(name: str) -> int:
+    """Return the epoch last read of a keyspace that this release need not know."""
+    return _epochs.get(name, 0)
 
 
 def resolved(keyspace: Keyspace[Any], row: CachePolicy | None) -> Policy:

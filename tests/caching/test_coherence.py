@@ -6,6 +6,7 @@ read in every process is current.
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from apps.accounts.models import Department
-from apps.caching import outbox, relay, remote, store
+from apps.caching import keyspaces, outbox, relay, remote, store
 from apps.caching.keyspaces import Keyspace
 from apps.caching.models import CachePolicy, InvalidationOutbox
 from tests.caching.processes.barrier import until_heard
@@ -121,6 +122,11 @@ class CachedDepartments(RuleBasedStateMachine):
         while InvalidationOutbox.objects.exists():
             relay.repeat_all()
         self.settle(range(2))
+
+    @rule()
+    def relay_of_another_release_catches_up(self) -> None:
+        with unknown(*SPACES.values()):
+            self.relay_catches_up()
 
     @rule(die_at=st.sampled_from(RELAY_DEATHS))
     def relay_dies(self, die_at: str) -> None:
@@ -320,6 +326,38 @@ def test_a_row_that_nobody_understands_does_not_hold_up_the_others(department: D
     relay.repeat_all()
     assert not InvalidationOutbox.objects.exists()
     assert read(SHARED, department) == "after"
+
+
+@pytest.mark.parametrize("epoch", [0, 3])
+@pytest.mark.parametrize("space", SPACES.values(), ids=lambda space: space.name)
+def test_a_relay_of_another_release_keeps_keyspaces_fresh_that_it_does_not_know(
+    space: Keyspace[str], department: Department, epoch: int
+) -> None:
+    CachePolicy.objects.create(keyspace=space.name, epoch=epoch)
+    there = {"space": space.name, "department": str(department.pk)}
+    with Helper("reader") as reader:
+        reader.ask("forget_and_listen")
+        for _kept in range(2):
+            assert reader.ask("read", **there) == "before"
+            reader.ask("barrier")
+        rename(department)
+        with unknown(space):
+            relay.repeat_all()
+        assert not InvalidationOutbox.objects.exists()
+        reader.ask("barrier")
+        assert reader.ask("read", **there) == "after"
+
+
+@contextmanager
+def unknown(*spaces: Keyspace[str]) -> Iterator[None]:
+    """Have this process be of a release that does not declare the keyspaces."""
+    for space in spaces:
+        del keyspaces._keyspaces[space.name]
+    try:
+        yield
+    finally:
+        for space in spaces:
+            keyspaces.register(space)
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=lambda space: space.name)
