@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from apps.billing.amount_field import AmountField
+from apps.billing.forms.amount_field import AmountField
 
 
 @pytest.mark.parametrize(

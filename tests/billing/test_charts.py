@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from apps.billing.charts import FULL, BudgetBar, axis_end, budget_bar, day_chart
+from apps.billing.pages.charts import FULL, BudgetBar, axis_end, budget_bar, day_chart
 
 TODAY = date(2026, 3, 2)
 

@@ -325,7 +325,7 @@ def test_only_the_person_is_led_to_their_conversation(
 def test_calls_are_paged_by_the_last_one_seen(
     owner: User, department: Department, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.billing.call_pages.PAGE_SIZE", 2)
+    monkeypatch.setattr("apps.billing.pages.calls.PAGE_SIZE", 2)
     made = [spend(owner, department).usage_record_id for _number in range(5)]
     client, url, seen = signed_in(owner), reverse("billing:calls"), []
     while url:
@@ -397,8 +397,8 @@ def test_the_download_says_what_the_page_says(owner: User, department: Departmen
 def test_calls_are_downloaded_with_their_filter(
     owner: User, colleague: User, department: Department, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.billing.call_csv.BATCH", 2)
-    monkeypatch.setattr("apps.billing.call_csv.MOST", 4)
+    monkeypatch.setattr("apps.billing.pages.call_csv.BATCH", 2)
+    monkeypatch.setattr("apps.billing.pages.call_csv.MOST", 4)
     for _number in range(4):
         spend(owner, department, 1, tags=("=1+1",))
     spend(owner, department, 1, purpose=Purpose.TITLE)

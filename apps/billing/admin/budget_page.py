@@ -6,8 +6,8 @@ from datetime import datetime
 
 from apps.billing.admin.budget_rows import BudgetRow, row_of
 from apps.billing.budgets.state import of_budgets
-from apps.billing.charts import axis_end
 from apps.billing.models import Budget, BudgetIncrease, BudgetPeriod, BudgetRequest
+from apps.billing.pages.charts import axis_end
 
 PERIODS_SHOWN = 31
 INCREASES_SHOWN = 20

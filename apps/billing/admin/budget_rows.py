@@ -9,8 +9,8 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from apps.billing.budgets.state import BudgetState, of_budgets
-from apps.billing.charts import BudgetBar, budget_bar
 from apps.billing.models import Budget
+from apps.billing.pages.charts import BudgetBar, budget_bar
 
 
 class Standing(StrEnum):

@@ -19,10 +19,10 @@ from unfold.views import ChangeList
 from apps.accounts.models import User
 from apps.billing.admin.budget_page import budget_page
 from apps.billing.admin.budget_rows import BudgetRow, drawn, rows_of
-from apps.billing.budget_forms import AnswerForm, BudgetForm, IncreaseForm
 from apps.billing.budgets import requests
 from apps.billing.calendar import zone
 from apps.billing.errors import BillingError
+from apps.billing.forms.budgets import AnswerForm, BudgetForm, IncreaseForm
 from apps.billing.models import Budget, BudgetIncrease, BudgetPeriod, BudgetRequest
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.money import format_nanos

@@ -22,9 +22,9 @@ from apps.accounts.models import User
 from apps.billing import calendar
 from apps.billing.admin.call_page import call_page
 from apps.billing.admin.costs import csv_response, filter_context, overview_view
-from apps.billing.cost_forms import CostForm
 from apps.billing.costs.overview import calls, total
 from apps.billing.costs.types import CostFilter
+from apps.billing.forms.costs import CostForm
 from apps.billing.models import Reservation, UsageRecord
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.csv import rows_to_csv

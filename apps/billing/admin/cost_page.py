@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.billing import calendar
 from apps.billing.admin.budget_rows import BudgetRow, rows_of
-from apps.billing.cost_forms import FIELD_OF, FILTERS, CostForm
 from apps.billing.costs.overview import corrections, overview
 from apps.billing.costs.types import CostFilter, CostLine, CostOverview, DayCost, Dimension
 from apps.billing.forecast import Forecast, month_end
+from apps.billing.forms.costs import FIELD_OF, FILTERS, CostForm
 from apps.billing.models import Budget
 from apps.core.money import format_nanos
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from apps.billing import calendar
 from apps.billing.admin.cost_csv import CSV_HEADER, csv_rows
 from apps.billing.admin.cost_page import CALLS, OVERVIEW, chart, cost_page
-from apps.billing.cost_forms import PRODUCTS, Asked, CostForm
+from apps.billing.forms.costs import PRODUCTS, Asked, CostForm
 from apps.core.csv import CONTENT_TYPE, rows_to_csv
 from apps.core.money import CURRENCY_SYMBOL
 

@@ -22,7 +22,7 @@ from apps.accounts.models import User
 from apps.billing import services
 from apps.billing.admin.call_page import account_name, effect_of
 from apps.billing.calendar import zone
-from apps.billing.ledger_forms import CREDIT, CorrectionForm
+from apps.billing.forms.ledger import CREDIT, CorrectionForm
 from apps.billing.models import LedgerEntry, Reservation
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.money import format_nanos

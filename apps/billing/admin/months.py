@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from apps.billing.errors import BillingError
+from apps.billing.forms.statements import CloseForm, SharedCostForm
 from apps.billing.models import MonthClose, SharedCost, Statement
-from apps.billing.statement_forms import CloseForm, SharedCostForm
 from apps.billing.statements import closing, report
 from apps.billing.statements.drafting import month_code, month_title, months_to_close
 from apps.billing.statements.focus_rows import focus_csv

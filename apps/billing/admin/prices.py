@@ -19,7 +19,7 @@ from unfold.decorators import action, display
 from unfold.views import UnfoldModelAdminViewMixin
 
 from apps.billing import price_book
-from apps.billing.forms import PriceForm
+from apps.billing.forms.prices import PriceForm
 from apps.billing.models import Price
 from apps.core.money import format_nanos, in_units
 from apps.tuning.journalled import JournalledAdmin

@@ -18,10 +18,10 @@ from unfold.decorators import action
 from unfold.views import UnfoldModelAdminViewMixin
 
 from apps.billing import calendar, roi, savings, spans
-from apps.billing.columns import ColumnChart, column_chart
+from apps.billing.forms.savings import RoiCaseForm, SavingFilterForm
 from apps.billing.models import CostTag, RoiCase, Saving
-from apps.billing.saving_forms import RoiCaseForm, SavingFilterForm
-from apps.billing.saving_report import CSV_HEADER, csv_rows, saving_report
+from apps.billing.pages.columns import ColumnChart, column_chart
+from apps.billing.pages.savings import CSV_HEADER, csv_rows, saving_report
 from apps.core.admin import ReadOnlyAdmin
 from apps.core.csv import CONTENT_TYPE, rows_to_csv
 from apps.core.money import format_nanos

@@ -11,9 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from apps.billing import access, call_csv, call_pages, usage_pages
-from apps.billing.call_pages import Question, QuestionError
+from apps.billing import access
 from apps.billing.costs.types import CostFilter, Dimension
+from apps.billing.pages import call_csv
+from apps.billing.pages import calls as call_pages
+from apps.billing.pages import usage as usage_pages
+from apps.billing.pages.calls import Question, QuestionError
 from apps.billing.spans import Span, SpanError
 from apps.billing.views import base
 from apps.billing.views.base import SignedInRequest

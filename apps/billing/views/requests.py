@@ -13,12 +13,12 @@ from django.views.decorators.http import require_http_methods
 
 from apps.accounts.models import User
 from apps.billing import access
-from apps.billing.budget_cards import cards
 from apps.billing.budgets import approvers, requests
 from apps.billing.errors import AlreadyDecidedError, BillingError, NotAllowedError
+from apps.billing.forms.requests import AskForm, DecideForm
 from apps.billing.models import Budget, BudgetRequest
-from apps.billing.request_forms import AskForm, DecideForm
-from apps.billing.request_pages import request_page
+from apps.billing.pages.budget_cards import cards
+from apps.billing.pages.requests import request_page
 from apps.billing.views import base
 from apps.billing.views.base import SignedInRequest
 

@@ -9,7 +9,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from apps.accounts.models import Department
-from apps.billing import access, month_csv, spans, usage_pages
+from apps.billing import access, spans
+from apps.billing.pages import month_csv
+from apps.billing.pages import usage as usage_pages
 from apps.billing.spans import Span
 from apps.billing.views import base
 from apps.billing.views.base import SignedInRequest

@@ -15,9 +15,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from apps.accounts.models import Department, User
 from apps.billing import book, services
 from apps.billing.admin.cost_page import cost_page
-from apps.billing.cost_forms import CostForm
 from apps.billing.costs import rollups
 from apps.billing.costs.types import Dimension
+from apps.billing.forms.costs import CostForm
 from apps.billing.models import Purpose
 from apps.core.csv import BYTE_ORDER_MARK
 from apps.core.ids import uuid7

@@ -11,8 +11,8 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
-from apps.billing.columns import column_chart
 from apps.billing.models import CostTag, Mechanism, RoiCase, Saving
+from apps.billing.pages.columns import column_chart
 from apps.billing.types import Usage
 from apps.core.ids import uuid7
 from apps.core.money import NANOS_PER_UNIT

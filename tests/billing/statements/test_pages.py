@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Department, Membership, User
+from apps.billing.forms.statements import SharedCostForm
 from apps.billing.models import MonthClose, Outcome, SharedCost, Statement
-from apps.billing.statement_forms import SharedCostForm
 from apps.billing.statements.closing import close_month
 from apps.billing.statements.pages import Amount
 from apps.core.money import NANOS_PER_UNIT

@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.billing import spans
-from apps.billing.charts import FULL, DayChart, day_chart
 from apps.billing.costs import overview as costs
 from apps.billing.costs.types import CostFilter, CostLine, CostOverview, Dimension
+from apps.billing.pages.charts import FULL, DayChart, day_chart
 from apps.billing.spans import Span
 from apps.core.money import format_nanos
 

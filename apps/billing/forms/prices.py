@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
-from apps.billing.amount_field import AmountField
+from apps.billing.forms.amount_field import AmountField
 from apps.billing.models import Price
 
 

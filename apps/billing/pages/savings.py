@@ -10,9 +10,9 @@ from django.utils.formats import date_format
 
 from apps.billing import savings
 from apps.billing.calendar import previous_month
-from apps.billing.columns import ColumnChart, column_chart
 from apps.billing.costs.overview import CostFilter, total
 from apps.billing.models import Mechanism
+from apps.billing.pages.columns import ColumnChart, column_chart
 from apps.billing.savings import Audit, MonthSaving, SavingTotal
 from apps.billing.spans import Span
 from apps.core.money import format_nanos, in_units

@@ -8,10 +8,10 @@ from uuid import UUID
 from django.urls import reverse
 
 from apps.accounts.models import User
-from apps.billing.budget_cards import RequestLine, request_line
 from apps.billing.budgets.approvers import approver_names, may_decide
+from apps.billing.forms.requests import DecideForm
 from apps.billing.models import BudgetRequest
-from apps.billing.request_forms import DecideForm
+from apps.billing.pages.budget_cards import RequestLine, request_line
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from unfold.widgets import (
 )
 
 from apps.accounts.models import Department
-from apps.billing.amount_field import AmountField
+from apps.billing.forms.amount_field import AmountField
 from apps.billing.models import LedgerEntry, Reservation
 from apps.core.ids import uuid7
 from apps.core.money import CURRENCY_SYMBOL

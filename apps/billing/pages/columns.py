@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.billing.charts import FULL
+from apps.billing.pages.charts import FULL
 
 # Where an axis may end, in tenths of its first digit: near enough to the longest column, and read at a glance.
 AXIS_ENDS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)

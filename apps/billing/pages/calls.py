@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.billing import access, spans
-from apps.billing.budget_cards import moment, short_moment
-from apps.billing.call_lines import CallLine, lines_of
 from apps.billing.costs import overview as costs
 from apps.billing.costs.drill_down import calls
 from apps.billing.costs.types import CostFilter, Dimension
 from apps.billing.models import LedgerEntry, Outcome, UsageRecord
-from apps.billing.month_figures import PARAMETERS, TITLES
+from apps.billing.pages.budget_cards import moment, short_moment
+from apps.billing.pages.call_lines import CallLine, lines_of
+from apps.billing.pages.month import PARAMETERS, TITLES
 from apps.billing.spans import Span
 
 PAGE_SIZE = 50

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from apps.billing.budget_cards import BudgetCard
-from apps.billing.month_figures import MonthFigures
+from apps.billing.pages.budget_cards import BudgetCard
+from apps.billing.pages.month import MonthFigures
 from apps.core.money import in_units
 
 HEADER = ("section", "name", "amount", "currency", "calls")

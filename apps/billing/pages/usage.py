@@ -11,14 +11,14 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Department, User
 from apps.billing import access, alerts, calendar
-from apps.billing.budget_cards import BudgetCard, cards
 from apps.billing.budgets import approvers, requests
 from apps.billing.costs import overview as costs
 from apps.billing.costs.types import CostFilter, Dimension
 from apps.billing.forecast import month_end
 from apps.billing.models import BudgetAlert, Mechanism, Saving
-from apps.billing.month_figures import LINES_SHOWN, MonthFigures, month_figures
-from apps.billing.request_pages import RequestPage, request_page
+from apps.billing.pages.budget_cards import BudgetCard, cards
+from apps.billing.pages.month import LINES_SHOWN, MonthFigures, month_figures
+from apps.billing.pages.requests import RequestPage, request_page
 from apps.billing.spans import Span
 from apps.core.money import format_nanos
 

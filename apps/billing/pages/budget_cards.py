@@ -16,8 +16,8 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import User
 from apps.billing.budgets.state import BudgetState, of_budgets
 from apps.billing.calendar import zone
-from apps.billing.charts import BudgetBar, budget_bar
 from apps.billing.models import Budget, BudgetIncrease, BudgetRequest
+from apps.billing.pages.charts import BudgetBar, budget_bar
 from apps.core.money import format_nanos
 
 ANSWERS_SHOWN = timedelta(days=30)

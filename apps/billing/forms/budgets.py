@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
-from apps.billing.amount_field import MOST_INCREASE_NANOS, AmountField
+from apps.billing.forms.amount_field import MOST_INCREASE_NANOS, AmountField
 from apps.billing.models import Budget, BudgetIncrease
 from apps.billing.spans import ends_of_increases
 from apps.core.money import CURRENCY_SYMBOL

@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Department, User
 from apps.billing import spans
-from apps.billing.amount_field import MOST_INCREASE_NANOS, AmountField
 from apps.billing.budgets.caps import Limits
+from apps.billing.forms.amount_field import MOST_INCREASE_NANOS, AmountField
 from apps.billing.models import Budget
 
 REASON_LENGTH = 500

@@ -1,0 +1,1 @@
+"""What the pages of cost show, put together for templates and files; no requests, no responses."""
