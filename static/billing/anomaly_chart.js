@@ -40,6 +40,8 @@ function options() {
   return {
     width: place.clientWidth,
     height: 260,
+    // The last hour's name is wider than its column.
+    padding: [null, 40, null, null],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), data.zone),
     cursor: { drag: { x: false, y: false }, points: { show: false } },
     scales: {

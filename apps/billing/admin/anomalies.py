@@ -45,6 +45,7 @@ class SeenFilter(admin.SimpleListFilter):
 class AnomalyAdmin(ReadOnlyAdmin):
     """Cost that was not expected: each with its hours, what it consists of, and who has seen to it."""
 
+    empty_list_text = _("No cost has stood out so far.")
     list_display = ("begins", "department", "what", "expected", "actual", "seen")
     list_filter = (SeenFilter, "kind", "department")
     list_select_related = ("department", "acknowledged_by")
@@ -130,6 +131,9 @@ class AnomalyAdmin(ReadOnlyAdmin):
 class BudgetAlertAdmin(ReadOnlyAdmin):
     """What people were told of budgets, and when."""
 
+    empty_list_text = _(
+        "People are told when a budget comes to half, to 80 % and to all of it; each of these appears here."
+    )
     list_display = ("created_at", "budget", "kind", "at", "spent", "limit", "emailed_at")
     list_filter = ("kind", ("budget_period__budget__department", admin.RelatedOnlyFieldListFilter))
     list_select_related = OF_A_BUDGET

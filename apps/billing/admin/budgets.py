@@ -66,6 +66,7 @@ class BudgetAdmin(JournalledAdmin):
         "is_raised_by_heads",
         "is_enabled",
     )
+    empty_list_text = _("Until there is one, nothing limits the cost.")
     list_display = ("__str__", "use", "left", "refills", "at_limit", "is_enabled")
     list_filter = ("period", "is_enabled", "at_limit", "department")
     list_select_related = ("department", "user", "api_key")
@@ -128,6 +129,9 @@ class BudgetIncreaseAdmin(JournalledAdmin):
 
     journal_no_rollback = _("An increase is never put back: move its end, or make another one.")
     form = IncreaseForm
+    empty_list_text = _(
+        "An increase raises a budget for a time: given by hand, or by the answer to a request."
+    )
     list_display = ("budget", "amount", "starts_at", "expires_at", "approved_by", "reason")
     list_filter = ("expires_at",)
     list_select_related = (*OF_A_BUDGET, "approved_by")
@@ -173,6 +177,9 @@ class BudgetIncreaseAdmin(JournalledAdmin):
 class BudgetRequestAdmin(ReadOnlyAdmin):
     """Who asks for more, and the one answer each request gets."""
 
+    empty_list_text = _(
+        "Whoever a budget stops can ask for more; what they ask waits here for an answer."
+    )
     list_display = ("created_at", "asker", "budget", "amount", "reason", "state", "decided_by")
     list_filter = ("state",)
     list_select_related = (*OF_A_BUDGET, "asker", "decided_by")

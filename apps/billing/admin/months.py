@@ -35,6 +35,7 @@ LIST_URL = "admin:billing_monthclose_changelist"
 class MonthCloseAdmin(ReadOnlyAdmin):
     """Closed months, and above them those that are over and open; a month's page shows it as it is or would be."""
 
+    empty_list_text = _("No month is closed yet.")
     list_display = ("month", "statement_count", "total", "closed_at", "who")
     list_select_related = ("closed_by",)
     search_fields = ("closed_by__email", "statements__department_name")
@@ -174,6 +175,7 @@ class MonthCloseAdmin(ReadOnlyAdmin):
 class StatementAdmin(ReadOnlyAdmin):
     """Frozen statements; each opens as the sheet that prints."""
 
+    empty_list_text = _("Each department gets one when a month is closed.")
     list_display = ("department_name", "of_month", "usage", "adjusted", "shared_part", "total")
     list_filter = ("month", "department")
     list_select_related = ("month",)
@@ -233,6 +235,9 @@ class SharedCostAdmin(JournalledAdmin):
     """Shared costs: a change counts in the months that are open; closed ones keep what their statements say."""
 
     form = SharedCostForm
+    empty_list_text = _(
+        "A subscription or a server that several departments use: it is spread over them by a rule when a month closes."
+    )
     list_display = ("name", "what", "method", "starts_on", "ends_on")
     list_filter = ("method",)
     list_select_related = ("source_department",)

@@ -78,6 +78,9 @@ class SavingAdmin(ReadOnlyAdmin):
     """Savings one by one; the page above sums them."""
 
     actions_list = ("open_report",)
+    empty_list_text = _(
+        "Answers given from before and tokens read from a provider's cache appear here, each with what it saved."
+    )
     list_display = ("at", "mechanism", "department", "user", "saved", "overhead", "time_saved")
     list_filter = (("created_at", RangeDateTimeFilter), "mechanism", "department")
     list_filter_submit = True
@@ -134,6 +137,9 @@ class RoiCaseAdmin(JournalledAdmin):
     """Returns on investments: the inputs are kept, the result is worked out each time it is shown."""
 
     form = RoiCaseForm
+    empty_list_text = _(
+        "Enter what an improvement took and what the months cost before and after it: you see when it has paid for itself, and what is left after a year."
+    )
     list_display = ("name", "saving", "investment", "payback", "first_year")
     search_fields = ("name",)
     ordering = ("name",)
@@ -233,6 +239,9 @@ def payback_text(result: roi.Return) -> str:
 class CostTagAdmin(JournalledAdmin):
     """The tags costs can carry, and who may set them; a tag that goes stays on the cost that has it."""
 
+    empty_list_text = _(
+        "With a tag, the cost of a project is told apart from all else its department spends."
+    )
     list_display = ("code", "department", "set_by")
     list_filter = ("set_by", "department")
     list_select_related = ("department",)
