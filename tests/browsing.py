@@ -1,6 +1,6 @@
 """A browser against a real server on the test's database: signing in, and looking at a page."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,9 @@ from django.test import Client
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from apps.accounts.models import User
-from tests.chat.serving import Server, serving
+from tests.chat.serving import Server
 
 SHOTS = Path(__file__).resolve().parent / "screenshots"
-
-
-@pytest.fixture(scope="package")
-def server(django_db_setup: None) -> Iterator[Server]:
-    """A real server on the test's database."""
-    with serving() as running:
-        yield running
 
 
 @pytest_asyncio.fixture
@@ -40,6 +33,12 @@ async def connections_returned() -> AsyncIterator[None]:
     """Give back what the test's asynchronous queries opened on their own thread."""
     yield
     await sync_to_async(connections.close_all)()
+
+
+@pytest_asyncio.fixture
+async def page(browser: Browser, server: Server, owner: User) -> Page:
+    """The owner's page, on nothing yet."""
+    return await signed_in(browser, server, owner)
 
 
 async def signed_in(browser: Browser, server: Server, user: User, **options: Any) -> Page:

@@ -27,9 +27,12 @@ from tests.services_plugin import RUN_VARIABLE, needs_running_parley
 
 if TYPE_CHECKING:
     from apps.accounts.models import Department, User
+    from tests.chat.serving import Server
 
 _LOOPBACK = ("127.", "::1", "localhost")
 CHROMIUM = "/usr/bin/chromium"
+# How long a page's next state is waited for; what never comes fails the test all the same.
+EXPECT_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,28 @@ def wait_for_address(process: subprocess.Popen[bytes], log_file: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
+def server(django_db_setup: None) -> Iterator["Server"]:
+    """A real server on the tests' database: one for each worker of the run, from its first use to the end.
+
+    A test that kills its server, or needs other settings, starts one of its own by `serving`.
+    """
+    from tests.chat.serving import serving
+
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _patient_expectations() -> None:
+    """Let `expect` wait on a loaded machine: its own five seconds are a time limit in disguise."""
+    from playwright import async_api, sync_api
+
+    for expect in (async_api.expect, sync_api.expect):
+        expect.set_options(timeout=EXPECT_MS)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(_patient_expectations: None) -> dict[str, Any]:
     """Debian's chromium, kept from calling home and from any machine but this one."""
     if not Path(CHROMIUM).exists():
         pytest.fail("browser tests need Debian's chromium: apt-get install chromium")

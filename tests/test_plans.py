@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -20,6 +21,7 @@ from apps.billing.models import Reservation
 from apps.caching import figures
 from apps.caching.models import AccessLog
 from apps.chat.models import Citation, Conversation, Feedback, Message
+from apps.chat.price_range import read_samples
 from apps.documents.models import (
     Document,
     DocumentVersion,
@@ -210,6 +212,7 @@ def queries(user: User) -> dict[str, QuerySet[Any]]:
         "reservation_open_expiry": Reservation.objects.filter(
             state="OPEN", expires_at__lt=hour_ago
         ),
+        "reservation_void": Reservation.objects.filter(state="VOID").order_by("-pk")[:100],
     }
 
 
@@ -220,3 +223,15 @@ def test_the_planner_chooses_the_index(someone: User) -> None:
         name: used for name, used in chosen.items() if not any(name in one for one in used)
     }
     assert not passed_by
+
+
+@pytest.mark.django_db
+def test_what_answers_took_is_read_by_their_ids_from_the_newest(someone: User) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        read_samples("model", "provider")
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + captured[0]["sql"].replace("%", "%%"))
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Index Scan Backward using chat_message_pkey" in plan
+    assert "Seq Scan" not in plan
+    assert "Sort" not in plan

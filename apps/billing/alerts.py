@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.db.models import Q, Sum
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.billing import forecast, notices
@@ -214,6 +216,7 @@ def _waiting(now: datetime) -> list[list[BudgetAlert]]:
         )
         .select_related("budget_period__budget__department", "budget_period__budget__user")
         .select_related("budget_period__budget__api_key__owner")
+        .select_related("budget_period__budget__api_key__department")
         .order_by("budget_period_id", "-percent", "kind")
     )
     waiting: dict[tuple[int, str], list[BudgetAlert]] = defaultdict(list)
@@ -226,6 +229,7 @@ def _send(alerts: Sequence[BudgetAlert]) -> bool:
     """Write about the highest of these: the lower ones are said with it."""
     alert = alerts[0]
     period = alert.budget_period
+    people = recipients(alert)
     context = {
         "alert": alert,
         "budget": period.budget,
@@ -233,10 +237,26 @@ def _send(alerts: Sequence[BudgetAlert]) -> bool:
         "left_nanos": max(alert.limit_nanos - alert.spent_nanos, 0),
         "excess_nanos": _excess_of(alert) if alert.kind == Kind.EXCESS else 0,
         "is_last": alert.percent >= max(thresholds()),
+        "links": _links(period.budget, people),
     }
     return notices.send(
-        template="billing/mail/budget_alert.txt", context=context, recipients=recipients(alert)
+        template="billing/mail/budget_alert.txt", context=context, recipients=people
     )
+
+
+def _links(budget: Budget, people: Collection[User]) -> list[tuple[str | Promise, str]]:
+    """The pages of the budget, each for some of those who are written to, in words and as an address."""
+    department = budget.department or (budget.api_key.department if budget.api_key else None)
+    pages: list[tuple[str | Promise, str]] = []
+    if budget.user_id or budget.api_key_id:
+        pages.append((_("Your usage"), notices.link("billing:usage")))
+    if department:
+        page = notices.link("billing:department", department.code)
+        pages.append((_("The department's cost, for its heads"), page))
+    if any(person.is_operator for person in people):
+        page = notices.link("admin:billing_budget_change", budget.pk)
+        pages.append((_("The budget, for operators"), page))
+    return [(words, page) for words, page in pages if page]
 
 
 def _excess_of(alert: BudgetAlert) -> int:

@@ -1,4 +1,4 @@
-"""The keyspaces of money: prices and what forecasts stand on. Budgets, cost, and what a call costs are read from no cache."""
+"""The keyspace of money: prices to be shown. Budgets, cost, and what a call costs are read from no cache."""
 
 from apps.caching.keyspaces import Keyspace, Sharing, register
 
@@ -14,17 +14,5 @@ PRICE_BOOK: Keyspace[tuple[tuple[str, int], ...]] = register(
         l1_share_ratio=0.02,
         stale_if_error_seconds=600,
         load=lambda stored: tuple((meter, nanos) for meter, nanos in stored),
-    )
-)
-COST_HISTORY: Keyspace[tuple[int, ...]] = register(
-    Keyspace(
-        name="billing:cost-history:1",
-        key_fields=("until",),
-        help_text="What each hour of the last eight weeks cost all departments together: the forecast of everything stands on it.",
-        fresh_by="Its key: each hour has a history of its own. What is spent by now is read afresh beside it.",
-        shared_by=Sharing.OPERATORS,
-        ttl_seconds=3900,
-        lease_seconds=30,
-        load=tuple,
     )
 )

@@ -23,6 +23,14 @@ def day_of(moment: datetime) -> tuple[datetime, datetime]:
     return starts_at, starts_at + timedelta(days=1)
 
 
+def week_of(moment: datetime) -> tuple[datetime, datetime]:
+    """Return the same of the moment's week, which begins on Monday; a month's first and last are cut to its own days."""
+    midnight = _midnight(moment)
+    monday = midnight - timedelta(days=midnight.weekday())
+    month, after = month_of(moment)
+    return max(monday, month), min(monday + timedelta(days=7), after)
+
+
 def next_month(starts_at: datetime) -> datetime:
     """Return the first moment of the month after this one's."""
     local = starts_at.astimezone(zone())

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from apps.billing.anomalies import series
 from apps.billing.anomalies.profile import DAY_HOURS, WEEK_HOURS, Costs, trimmed_mean
-from apps.billing.cache import COST_HISTORY
 from apps.billing.calendar import month_of
 from apps.billing.costs import overview
 from apps.billing.costs.overview import CostFilter
-from apps.caching import store
 
 HISTORY_WEEKS = 8
 LEAST_WEEKS = 3
@@ -36,6 +34,8 @@ WEEK_DAYS = 7
 AT_ONCE = timedelta(minutes=1)
 # Against a logarithm of nothing: a week without cost counts as this share of a mean week.
 LEAST_LEVEL_RATIO = 0.02
+# Against what no budget survives: after weeks without cost the tails know no bounds, and money does.
+MOST_GROWTH = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +61,17 @@ class Forecast:
 
 
 def month_end(*, department_id: UUID | None, at: datetime | None = None) -> Forecast:
-    """Return the forecast for the moment's month of a department, or of all together with None; two queries or so."""
+    """Return the forecast for the moment's month of a department, or of all together with None; two queries."""
     now = at or timezone.now()
     departments = None if department_id is None else (department_id,)
     starts_at, ends_at = month_of(now)
     # The running month as a whole is summed the quickest; of a moment in the past only what was before it counts.
     until = now if timezone.now() - now > AT_ONCE else ends_at
     spent = overview.total(CostFilter(starts_at, until, department_ids=departments)).amount_nanos
-    costs = _history(series.hour_of(now), departments)
+    hour = series.hour_of(now)
+    since = hour - timedelta(weeks=HISTORY_WEEKS)
+    costs = series.total(since=since, until=hour, department_ids=departments)
     return foresee(spent_nanos=spent, costs=costs, hours_left=(ends_at - now) / series.HOUR)
-
-
-def keep_history() -> None:
-    """Have the last weeks' hours of all departments together at hand, so that nobody who looks waits for the reading."""
-    _history(series.hour_of(timezone.now()), None)
-
-
-def _history(until: datetime, departments: tuple[UUID] | None) -> Costs:
-    """Return the weeks before an hour; those of all departments, a large read, once an hour for everybody who looks."""
-    since = until - timedelta(weeks=HISTORY_WEEKS)
-    if departments is not None:
-        return series.total(since=since, until=until, department_ids=departments)
-
-    def read() -> tuple[int, ...]:
-        return tuple(int(nanos) for nanos in series.total(since=since, until=until))
-
-    return np.array(store.get_or_compute(COST_HISTORY, (until.isoformat(),), read), np.float64)
 
 
 def foresee(*, spent_nanos: int, costs: Costs, hours_left: float) -> Forecast:
@@ -175,5 +160,6 @@ def _levels(
     fat = np.sqrt(freedom / random.chisquare(freedom, (PATHS, 1)))
     start = random.normal(0, np.sqrt(variance), (PATHS, 1))
     walk = np.cumsum(random.normal(0, np.sqrt(wander), (PATHS, ahead)), axis=1)
-    result: NDArray[np.float64] = np.exp(level + fat * (start + walk))
+    highest = float(logs.max()) + np.log(MOST_GROWTH)
+    result: NDArray[np.float64] = np.exp(np.minimum(level + fat * (start + walk), highest))
     return result

@@ -13,6 +13,7 @@ from django.core.mail import EmailMessage
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone, translation
 
 from apps.accounts.models import Membership, User
@@ -33,6 +34,12 @@ def heads(department_ids: Collection[UUID]) -> QuerySet[User]:
     """Return the heads of these departments who can sign in."""
     memberships = Membership.objects.heads().filter(department__in=department_ids)
     return User.objects.filter(Q(memberships__in=memberships), is_active=True).distinct()
+
+
+def link(name: str, *arguments: object) -> str:
+    """Return the whole address of a page, for a message; empty where the settings don't say where Parley is reached."""
+    base = settings.PARLEY_BASE_URL
+    return f"{base}{reverse(name, args=arguments)}" if base else ""
 
 
 def send(*, template: str, context: dict[str, Any], recipients: Collection[User]) -> bool:

@@ -1,13 +1,14 @@
-"""Named sets of prices and usage records."""
+"""Named sets of prices, usage records and ledger entries."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Count, F, OuterRef, Subquery, Sum
+from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, TextField, Value, When
+from django.db.models.functions import Cast, Concat
 
 if TYPE_CHECKING:
-    from apps.billing.models import Price, UsageRecord
+    from apps.billing.models import LedgerEntry, Price, UsageRecord
 
 
 class PriceQuerySet(models.QuerySet["Price"]):
@@ -42,18 +43,25 @@ class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
         """Records of calls opened from the first moment up to, without, the second."""
         return self.filter(created_at__gte=starts_at, created_at__lt=ends_at)
 
-    def totals_by(self, *fields: str) -> models.QuerySet["UsageRecord", dict[str, Any]]:
-        """Calls, tokens and nanos summed by these fields, the dearest first."""
-        totals: models.QuerySet[UsageRecord, dict[str, Any]] = (
-            self.values(*fields)
-            .annotate(
-                call_count=Count("id"),
-                fresh_input=Sum("input_tokens"),
-                cached_input=Sum("cached_input_tokens"),
-                cache_write=Sum("cache_write_tokens"),
-                output=Sum("output_tokens"),
-                nanos=Sum("amount_nanos"),
-            )
-            .order_by(F("nanos").desc(), *fields)
+
+class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
+    """Sets of ledger entries."""
+
+    def of_calls(self) -> "LedgerEntryQuerySet":
+        """What calls cost: corrections are none of theirs. An index finds these by call."""
+        kinds = self.model.Kind
+        return self.filter(kind__in=(kinds.SETTLEMENT, kinds.EXCESS, kinds.TRUE_UP))
+
+    def owed_nanos(self) -> int:
+        """Return what the entries add to what their departments owe, as `LedgerEntry.effect_nanos` says of each."""
+        own = [
+            Concat(Value(f"{kind}:"), Cast("department_id", TextField()))
+            for kind in ("department", "overdraft")
+        ]
+        is_charge, is_credit = Q(debit__in=own), Q(credit__in=own)
+        effect = Case(
+            When(is_charge & ~is_credit, then=F("amount_nanos")),
+            When(is_credit & ~is_charge, then=-F("amount_nanos")),
+            default=Value(0),
         )
-        return totals
+        return int(self.aggregate(nanos=Sum(effect))["nanos"] or 0)

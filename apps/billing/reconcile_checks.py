@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
+from apps.billing.reconcile_totals import TOTALS
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -92,8 +94,11 @@ COUNTS = """
 """
 
 # The months (of UTC, as the partitions are) whose records retention has removed: their postings and totals stay.
+# OFFSET 0: each month is asked about once, not each hour of it.
 REMOVED_MONTHS = """
-    SELECT month FROM (SELECT DISTINCT date_trunc('month', starts_at, 'UTC') AS month FROM billing_hourlycost) AS known
+    SELECT month FROM (
+        SELECT DISTINCT date_trunc('month', starts_at, 'UTC') AS month FROM billing_departmenthourcost OFFSET 0
+    ) AS known
     WHERE NOT billing_has_detail_v1(month, month + interval '1 month') ORDER BY month
 """
 
@@ -200,64 +205,6 @@ BUDGETS_RESERVED = f"""
     FROM billing_budgetperiod AS period FULL JOIN held USING (id) LEFT JOIN ({_NAMED_PERIODS}) AS named USING (id)
     WHERE coalesce(held.nanos, 0) <> coalesce(period.reserved_nanos, 0)
 """  # noqa: S608 - made of the constants above
-
-# By month, and department or person: all records but those not rolled up yet, against each table of totals.
-TOTALS = """
-    WITH record AS MATERIALIZED (
-        SELECT date_trunc('month', created_at, %(zone)s) AS month, department_id, user_id, count(*) AS calls,
-            sum(input_tokens + cached_input_tokens + cache_write_tokens + embedding_tokens + batch_input_tokens
-                + output_tokens + batch_output_tokens) AS tokens,
-            sum(amount_nanos) AS nanos
-        FROM billing_usagerecord GROUP BY 1, 2, 3
-        UNION ALL
-        SELECT date_trunc('month', created_at, %(zone)s), record.department_id, record.user_id, -count(*),
-            -sum(input_tokens + cached_input_tokens + cache_write_tokens + embedding_tokens + batch_input_tokens
-                + output_tokens + batch_output_tokens),
-            -sum(record.amount_nanos)
-        FROM billing_reservation AS call JOIN billing_usagerecord AS record USING (id, created_at)
-        WHERE call.state = 'SETTLED' AND NOT call.is_rolled_up GROUP BY 1, 2, 3
-    ), expected AS (
-        SELECT name, month, CASE WHEN name LIKE '%%person%%' THEN user_id ELSE department_id END AS owner_id,
-            sum(calls) AS calls, sum(tokens) AS tokens, sum(nanos) AS nanos
-        FROM record CROSS JOIN unnest(ARRAY['hour', 'day', 'month', 'day and person', 'month and person']) AS name
-        GROUP BY 1, 2, 3
-    ), total AS (
-        SELECT 'hour' AS name, starts_at, department_id AS owner_id, call_count, input_tokens + output_tokens AS tokens,
-            amount_nanos FROM billing_hourlycost
-        UNION ALL SELECT 'day', starts_at, department_id, call_count, input_tokens + output_tokens, amount_nanos
-            FROM billing_dailycost
-        UNION ALL SELECT 'month', starts_at, department_id, call_count, input_tokens + output_tokens, amount_nanos
-            FROM billing_monthlycost
-        UNION ALL SELECT 'day and person', starts_at, user_id, call_count, input_tokens + output_tokens, amount_nanos
-            FROM billing_personcost
-        UNION ALL SELECT 'month and person', starts_at, user_id, call_count, input_tokens + output_tokens, amount_nanos
-            FROM billing_personmonthlycost
-    ), found AS (
-        SELECT name, date_trunc('month', starts_at, %(zone)s) AS month, owner_id,
-            sum(call_count) AS calls, sum(tokens) AS tokens, sum(amount_nanos) AS nanos
-        FROM total GROUP BY 1, 2, 3
-    )
-    SELECT problem, concat_ws(' ', 'by', compared.name, to_char(month AT TIME ZONE %(zone)s, 'YYYY-MM'),
-        coalesce(department.name, person.email, '-')) AS subject, told.expected, told.found
-    FROM (
-        SELECT coalesce(expected.name, found.name) AS name, coalesce(expected.month, found.month) AS month,
-            coalesce(expected.owner_id, found.owner_id) AS owner_id,
-            coalesce(expected.calls, 0) AS calls, coalesce(found.calls, 0) AS found_calls,
-            coalesce(expected.tokens, 0) AS tokens, coalesce(found.tokens, 0) AS found_tokens,
-            coalesce(expected.nanos, 0) AS nanos, coalesce(found.nanos, 0) AS found_nanos
-        FROM expected FULL JOIN found ON found.name = expected.name AND found.month = expected.month
-            AND coalesce(found.owner_id, %(any)s) = coalesce(expected.owner_id, %(any)s)
-    ) AS compared
-    CROSS JOIN LATERAL (VALUES
-        ('total_calls', calls, found_calls), ('total_tokens', tokens, found_tokens), ('total_amount', nanos, found_nanos)
-    ) AS told (problem, expected, found)
-    LEFT JOIN accounts_department AS department ON department.id = owner_id
-    LEFT JOIN accounts_user AS person ON person.id = owner_id
-    WHERE told.expected <> told.found AND NOT EXISTS (
-        SELECT FROM unnest(%(removed)s::timestamptz[]) AS removed
-        WHERE removed < month + interval '32 days' AND removed + interval '32 days' > month
-    )
-"""
 
 # A statement says what the ledger books into its month; corrections of later months are in theirs.
 STATEMENTS = """

@@ -7,14 +7,18 @@ the actual what its calls cost. Rows are written by `services.record_saving` and
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import Count, F, Q, QuerySet, Sum
-from django.db.models.functions import TruncMonth
+from django.db.models import Sum
 
+from apps.billing import saving_months
 from apps.billing.calendar import zone
-from apps.billing.models import Mechanism, Reservation, Saving, UsageRecord
+from apps.billing.costs.overview import CostFilter, total
+from apps.billing.models import LedgerEntry, Mechanism, Reservation, Saving
+from apps.billing.saving_months import SavingRow
+
+Key = TypeVar("Key", str, datetime)
 
 # Each mechanism takes the cost that those before it have left: the order is what keeps a nano from counting twice.
 ORDER: Sequence[Mechanism] = tuple(Mechanism)
@@ -108,69 +112,93 @@ def attribute(
 
 
 def identity(request_id: UUID) -> Identity:
-    """Return a request's actual cost, from its usage records, and its savings and overheads (three queries)."""
-    calls = list(Reservation.objects.filter(request_id=request_id).values_list("pk", "created_at"))
-    # A usage record has the id and the time of its reservation: the time leads to its partition.
-    records = UsageRecord.objects.filter(
-        pk__in=[pk for pk, _at in calls], created_at__in=[at for _pk, at in calls]
-    )
-    actual = records.aggregate(nanos=Sum("amount_nanos"))["nanos"] if calls else 0
+    """Return a request's actual cost, as the ledger has it, and its savings and overheads (two queries).
+
+    The ledger, because usage that came after an estimate is in it only; corrections are no cost of a call.
+    """
+    calls = Reservation.objects.filter(request_id=request_id).values("pk")
+    entries = LedgerEntry.objects.of_calls().filter(reservation_id__in=calls)
     sums = Saving.objects.filter(request_id=request_id).aggregate(
         saved=Sum("saved_nanos"), overhead=Sum("overhead_nanos")
     )
     return Identity(
-        actual_nanos=int(actual or 0),
+        actual_nanos=entries.owed_nanos(),
         saved_nanos=int(sums["saved"] or 0),
         overhead_nanos=int(sums["overhead"] or 0),
     )
+
+
+def actual_nanos(
+    starts_at: datetime, ends_at: datetime, department_ids: tuple[UUID, ...] | None = None
+) -> int:
+    """Return what calls cost in a span, with the usage that came late in it as its savings do (two queries)."""
+    # Without settlements first: said so, the partial index of adjustments serves.
+    late = LedgerEntry.objects.exclude(kind=LedgerEntry.Kind.SETTLEMENT).filter(
+        kind=LedgerEntry.Kind.TRUE_UP, booked_at__gte=starts_at, booked_at__lt=ends_at
+    )
+    if department_ids is not None:
+        late = late.filter(department__in=department_ids)
+    cost = total(CostFilter(starts_at, ends_at, department_ids=department_ids))
+    return cost.amount_nanos + late.owed_nanos()
 
 
 def by_mechanism(
     starts_at: datetime, ends_at: datetime, department_ids: Sequence[UUID] | None = None
 ) -> list[SavingTotal]:
     """Return what each mechanism that was at work saved from the first moment up to, without, the second; in their order."""
-    rows = _sums(_between(starts_at, ends_at, department_ids).values("mechanism"))
-    totals = [_total(row, row["mechanism"], str(Mechanism(row["mechanism"]).label)) for row in rows]
-    return sorted(totals, key=lambda total: ORDER.index(Mechanism(total.key)))
+    return mechanisms_of(saving_months.rows(starts_at, ends_at, department_ids))
 
 
 def by_department(
     starts_at: datetime, ends_at: datetime, department_ids: Sequence[UUID] | None = None
 ) -> list[SavingTotal]:
     """Return what each department saved in the span, the most first."""
-    rows = _sums(
-        _between(starts_at, ends_at, department_ids).values("department__code", "department__name")
-    )
-    totals = [_total(row, row["department__code"], row["department__name"]) for row in rows]
-    return sorted(totals, key=lambda total: (-total.net_nanos, total.key))
+    return departments_of(saving_months.rows(starts_at, ends_at, department_ids))
 
 
 def by_month(
     starts_at: datetime, ends_at: datetime, department_ids: Sequence[UUID] | None = None
 ) -> list[MonthSaving]:
     """Return what each month of the billing time zone saved in which something was, and by what; the oldest first."""
-    rows = _sums(
-        _between(starts_at, ends_at, department_ids)
-        .annotate(month=TruncMonth("created_at", tzinfo=zone()))
-        .values("month", "mechanism")
-    )
-    months: dict[datetime, list[SavingTotal]] = {}
-    for row in rows:
-        months.setdefault(row["month"], []).append(_total(row, row["mechanism"], ""))
-    return [_month(month, months[month]) for month in sorted(months)]
+    return months_of(saving_months.rows(starts_at, ends_at, department_ids))
 
 
 def audit(
     starts_at: datetime, ends_at: datetime, department_ids: Sequence[UUID] | None = None
 ) -> Audit:
     """Return the checks of hits by meaning in the span: a hit that is given has no overhead, one that is checked has."""
-    checked = _between(starts_at, ends_at, department_ids).filter(
-        mechanism=Mechanism.SEMANTIC_CACHE, saved_nanos__gt=0, overhead_nanos__gt=0
+    return audit_of(saving_months.rows(starts_at, ends_at, department_ids))
+
+
+def mechanisms_of(rows: Iterable[SavingRow]) -> list[SavingTotal]:
+    """Return the same of rows that were read."""
+    found = _grouped((row.mechanism, row) for row in rows if row.mechanism)
+    return [_total(found[one], one.value, str(one.label)) for one in ORDER if one.value in found]
+
+
+def departments_of(rows: Iterable[SavingRow]) -> list[SavingTotal]:
+    """Return the same of rows that were read."""
+    found = _grouped((row.department_code, row) for row in rows if not row.mechanism)
+    totals = [_total(of, code, of[0].department_name) for code, of in found.items()]
+    return sorted(totals, key=lambda total: (-total.net_nanos, total.key))
+
+
+def months_of(rows: Iterable[SavingRow]) -> list[MonthSaving]:
+    """Return the same of rows that were read."""
+    months = _grouped((row.starts_at, row) for row in rows)
+    return [
+        _month(month.astimezone(zone()), mechanisms_of(months[month])) for month in sorted(months)
+    ]
+
+
+def audit_of(rows: Iterable[SavingRow]) -> Audit:
+    """Return the same of rows that were read."""
+    whole = [row for row in rows if not row.mechanism]
+    return Audit(
+        sum(row.checked_count for row in whole),
+        sum(row.claimed_nanos for row in whole),
+        sum(row.real_nanos for row in whole),
     )
-    sums = checked.aggregate(
-        requests=Count("pk"), claimed=Sum("saved_nanos"), real=Sum("overhead_nanos")
-    )
-    return Audit(sums["requests"], int(sums["claimed"] or 0), int(sums["real"] or 0))
 
 
 def summed(totals: Iterable[SavingTotal]) -> SavingTotal:
@@ -186,33 +214,21 @@ def summed(totals: Iterable[SavingTotal]) -> SavingTotal:
     )
 
 
-def _between(
-    starts_at: datetime, ends_at: datetime, department_ids: Sequence[UUID] | None
-) -> QuerySet[Saving]:
-    within = Q(created_at__gte=starts_at, created_at__lt=ends_at)
-    if department_ids is not None:
-        within &= Q(department__in=department_ids)
-    return Saving.objects.filter(within)
+def _grouped(pairs: Iterable[tuple[Key, SavingRow]]) -> dict[Key, list[SavingRow]]:
+    found: dict[Key, list[SavingRow]] = {}
+    for key, row in pairs:
+        found.setdefault(key, []).append(row)
+    return found
 
 
-def _sums(rows: QuerySet[Saving, Any]) -> QuerySet[Saving, dict[str, Any]]:
-    sums: QuerySet[Saving, dict[str, Any]] = rows.annotate(
-        request_count=Count("request_id", distinct=True),
-        saved=Sum("saved_nanos"),
-        overhead=Sum("overhead_nanos"),
-        milliseconds=Sum("saved_ms"),
-    ).order_by(F("saved").desc())
-    return sums
-
-
-def _total(row: dict[str, Any], key: str, name: str) -> SavingTotal:
+def _total(rows: Sequence[SavingRow], key: str, name: str) -> SavingTotal:
     return SavingTotal(
         key=key,
         name=name,
-        request_count=row["request_count"],
-        saved_nanos=int(row["saved"]),
-        overhead_nanos=int(row["overhead"]),
-        saved_ms=int(row["milliseconds"]),
+        request_count=sum(row.request_count for row in rows),
+        saved_nanos=sum(row.saved_nanos for row in rows),
+        overhead_nanos=sum(row.overhead_nanos for row in rows),
+        saved_ms=sum(row.saved_ms for row in rows),
     )
 
 

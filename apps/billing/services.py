@@ -136,7 +136,7 @@ def settle(
     try:
         settled = _called(
             ", ".join((*SETTLED_FIELDS, *USAGE_FIELDS)),
-            "billing_settle_v2(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::integer, %s)",
+            "billing_settle_v3(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::integer, %s)",
             (
                 reservation_id,
                 outcome,

@@ -2,9 +2,10 @@
 
 from celery import shared_task
 
-from apps.billing import alerts, forecast, services
+from apps.billing import alerts, saving_months, services
 from apps.billing.anomalies import mailing
 from apps.billing.anomalies import service as anomalies
+from apps.billing.budgets import mailing as requests
 from apps.billing.costs import rollups, upkeep
 
 
@@ -28,6 +29,12 @@ def roll_up() -> None:
 
 
 @shared_task
+def keep_savings() -> None:
+    """Sum the savings of a month that is over."""
+    saving_months.keep()
+
+
+@shared_task
 def remove_detail() -> None:
     """Remove the single calls of closed months older than the retention."""
     upkeep.remove_detail()
@@ -35,21 +42,16 @@ def remove_detail() -> None:
 
 @shared_task
 def raise_alerts() -> None:
-    """Tell people how far budgets have come, and send what could not be sent before."""
+    """Tell people how far budgets have come and what is asked of them, and send what could not be sent before."""
     alerts.raise_due()
     mailing.send_waiting()
+    requests.send_waiting()
 
 
 @shared_task
 def raise_overruns() -> None:
     """Tell people whose month is forecast to pass its limit."""
     alerts.raise_overruns()
-
-
-@shared_task
-def keep_history() -> None:
-    """Read once an hour what the forecast of all departments stands on."""
-    forecast.keep_history()
 
 
 @shared_task

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict, deque
 
 from django.db import DataError, IntegrityError, connections
+from psycopg_pool import PoolClosed
 
 from apps.caching import local, metrics, sink
 from apps.caching.outcomes import Level
@@ -77,6 +78,7 @@ class Flusher:
         self._lost_count = 0
         self._metered_count = buffer.dropped_count
         self._is_down = False
+        self._pool_was_closed = False
         self._rows_per_second = int(ROWS_PER_SECOND.default)
         self._taken_at = time.monotonic()
         self._reported_at = float("-inf")
@@ -119,13 +121,18 @@ class Flusher:
             # Would be refused each time: better these reads are missing than all that follow.
             logger.exception("accesses the database refuses are dropped")
             self._drop_batch()
-        except Exception:
+        except Exception as error:
+            # Celery closes a child's pool around each of its tasks, under whoever is about to take from it: all waits
+            # for the next round, which has a new one, and the last round comes after all tasks.
+            self._pool_was_closed = not self._pool_was_closed and _is_closed_pool(error)
+            if self._pool_was_closed:
+                return
             # The first failure in a row is logged; the rest shows in the counts. The thread must outlive any of them.
             if not self._is_down:
                 logger.exception("the access log is not written: it waits, bounded")
             self._is_down = True
         else:
-            self._is_down = False
+            self._is_down = self._pool_was_closed = False
             self._reported_at = now if is_due else self._reported_at
         finally:
             # Back to the pool between batches: a worker's pool has two connections.
@@ -198,3 +205,7 @@ class Flusher:
         )
         self._rows.clear()
         self._cells.clear()
+
+
+def _is_closed_pool(error: Exception) -> bool:
+    return isinstance(error.__cause__, PoolClosed)

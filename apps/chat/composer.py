@@ -41,7 +41,7 @@ class Typed:
 def told(user: User, typed: Typed) -> dict[str, Any]:
     """Return the words under the composer, and the amounts in nanos; `level` is "soft" or "over" near a limit.
 
-    Budgets are read exactly; nothing of this is kept for anybody.
+    Budgets are read exactly; nothing of this is kept for anybody. Of everybody's budget only the share is told.
 
     Raises:
         Department.DoesNotExist: the department named is not one the person's chats may be paid by.
@@ -56,7 +56,7 @@ def told(user: User, typed: Typed) -> dict[str, Any]:
         "low_nanos": price.low_nanos if price else None,
         "high_nanos": price.high_nanos if price else None,
         "budget": _budget_words(budgets, level),
-        "left_nanos": budgets[0].left_nanos if budgets else None,
+        "left_nanos": _left_nanos(budgets),
         "level": level,
     }
 
@@ -143,8 +143,12 @@ def _budget_words(budgets: list[BudgetState], level: str) -> str:
     return _until(budgets[0], _("%(left)s left until %(day)s"), _("%(left)s left"))
 
 
+def _left_nanos(budgets: list[BudgetState]) -> int | None:
+    return None if not budgets or budgets[0].is_everybodys else budgets[0].left_nanos
+
+
 def _until(state: BudgetState, words: str, words_without_day: str) -> str:
-    left = format_nanos(state.left_nanos)
+    left = f"{state.left_percent} %" if state.is_everybodys else format_nanos(state.left_nanos)
     if state.refills_at is None:
         return words_without_day % {"left": left}
     if state.period == Budget.Period.DAY:

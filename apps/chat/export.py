@@ -7,8 +7,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
+from apps.chat.message_views import MessageView
 from apps.chat.models import Citation, Conversation, Message
-from apps.chat.pages import MessageView, branch_views
+from apps.chat.pages import branch_views
 from apps.core.money import format_nanos
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from apps.billing.errors import BudgetExceededError
+from apps.llm import errors
+
 INTERRUPTED = "interrupted"
 LOST = "lost"
 NO_MODEL = "no_model"
@@ -45,3 +48,16 @@ def explain(code: str) -> Failure:
     }
     message = texts.get(code, _("Something went wrong on our side. It has been noted; try again."))
     return Failure(message=message, can_retry=code != TOO_LONG)
+
+
+def code_of(error: Exception) -> str:
+    """Return the code of what broke a reply off; INTERNAL for what nobody foresaw."""
+    codes: tuple[tuple[type[Exception], str], ...] = (
+        (BudgetExceededError, OVER_BUDGET),
+        (errors.NoModelError, NO_MODEL),
+        (errors.ContextTooLongError, TOO_LONG),
+        (errors.OverloadedError, BUSY),
+        (errors.RetryableError, UNREACHABLE),
+        (errors.PermanentError, REFUSED),
+    )
+    return next((code for kind, code in codes if isinstance(error, kind)), INTERNAL)

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from apps.billing.models import Outcome as CallOutcome
 from apps.billing.models import UsageRecord
-from apps.chat import citations, failures, live, receipts
+from apps.chat import citations, failures, receipts
 from apps.chat.answers import keep
 from apps.chat.cache import changed
+from apps.chat.live import outside
 from apps.chat.models import Citation, Conversation, Message
 from apps.chat.prompts import Source
 from apps.chat.types import Basis, KeptAnswer, Outcome, Place
@@ -123,7 +124,7 @@ def sweep() -> int:
     ).select_related("conversation")
     count = 0
     for reply in overdue.order_by("lease_expires_at")[:500]:
-        recovered = live.recover(reply.pk)
+        recovered = outside.recover(reply.pk)
         usage = receipts.usage_of(reply)
         answer = receipts.answer_of(usage)
         is_settled = answer is not None and answer.outcome == CallOutcome.COMPLETED
@@ -135,7 +136,7 @@ def sweep() -> int:
         outcome = Outcome(state, recovered.text, error_code=code)
         if _finish(reply, usage, Basis.from_json(recovered.prepared), outcome):
             count += 1
-            live.tell_ended(reply.pk)
+            outside.tell_ended(reply.pk)
     return count
 
 

@@ -64,7 +64,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 async def _start_up() -> None:
     """Warm what the first question would else wait for; the service starts without it too, and says so."""
     try:
-        await desk().hop(_warm)
+        await desk().steps.hop(_warm)
     except Exception:
         logger.exception("not warmed up")
 

@@ -3,19 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
-from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.billing.models import Purpose
-from apps.billing.types import CallContext
-from apps.caching import store
-from apps.chat import intent, prompts
+from apps.billing.types import CallContext, Thrift
+from apps.chat import history, intent, prompts
 from apps.chat.answers import earlier
-from apps.chat.cache import CONTEXT
 from apps.chat.models import Conversation, Message
 from apps.chat.types import (
     ANSWER_ATTEMPT,
@@ -75,25 +71,13 @@ def prepare(reply_id: UUID) -> Prepared | None:
             Basis(reason=_("Small talk: answered without a model.")),
             text=small_talk_text(talk),
         )
-    turns = _history(reply)
+    turns = history.before(reply)
     if talk is not None or reply.conversation.sources == Conversation.Sources.NONE:
-        messages = prompts.without_documents(question=question, history=_fitting(turns, choice))
-        return Prepared(reply_id, _basis(choice), _ask(reply, choice, messages))
-    keeping = earlier.begun(reply, choice)
-    text = _search_text(reply, turns)
-    with stage("retrieval"):
-        embedded = retrieval.embed_question(
-            question=text, context=_context(reply, Purpose.QUERY_EMBEDDING, QUESTION_ATTEMPT)
+        messages = prompts.without_documents(
+            question=question, history=history.fitting(turns, choice)
         )
-    if keeping is not None:
-        with stage("earlier"):
-            keeping, is_answered = earlier.answered(reply, keeping, embedded)
-        if is_answered:
-            return None
-    search = Search(text, embedded, keeping)
-    if choice.grounding == LLMModel.Grounding.SENTENCES:
-        return _from_sentences(reply, choice, search)
-    return _from_passages(reply, choice, search, turns)
+        return Prepared(reply_id, _basis(choice), _ask(reply, choice, messages))
+    return _from_documents(reply, choice, turns)
 
 
 def _claim(reply_id: UUID) -> Message | None:
@@ -141,54 +125,28 @@ def _basis(
     )
 
 
-def _history(reply: Message) -> Sequence[prompts.Turn]:
-    """Return the branch before the question, oldest first, as much as the live budget allows."""
-    last_id = reply.parent.parent_id if reply.parent else None
-    if last_id is None:
-        return ()
-    budget = tuning.integer("chat.history_tokens")
-    with stage("history"):
-        # All of it is finished: nobody can ask on below an answer that is still being written.
-        return store.get_or_compute(
-            CONTEXT,
-            (last_id, budget),
-            partial(_read_history, reply.conversation_id, last_id, budget),
+def _from_documents(
+    reply: Message, choice: Choice, turns: Sequence[prompts.Turn]
+) -> Prepared | None:
+    """Prepare from what a search finds; None where an earlier question that means the same has answered it."""
+    keeping = earlier.begun(reply, choice)
+    is_sought = keeping is not None and earlier.is_sought(reply, keeping)
+    text = _search_text(reply, turns)
+    with stage("retrieval"):
+        embedded = retrieval.embed_question(
+            question=text,
+            context=_context(reply, Purpose.QUERY_EMBEDDING, QUESTION_ATTEMPT),
+            thrift=Thrift.SEARCH if is_sought else Thrift.CHEAPEST_MODEL,
         )
-
-
-def _read_history(
-    conversation_id: UUID, last_id: UUID, budget_tokens: int
-) -> tuple[prompts.Turn, ...]:
-    rows = {
-        pk: (parent_id, length)
-        for pk, parent_id, length in Message.objects.filter(conversation_id=conversation_id)
-        .annotate(length=Length("content"))
-        .values_list("pk", "parent_id", "length")
-    }
-    branch: list[UUID] = []
-    step: UUID | None = last_id
-    while step is not None:
-        branch.append(step)
-        step = rows[step][0]
-    branch.reverse()
-    lengths = [rows[pk][1] for pk in branch]
-    kept = branch[prompts.window_start(lengths, budget_tokens=budget_tokens) :]
-    # The question before this one is kept for the search, whatever the budget.
-    wanted = {*kept, *branch[-2:]}
-    texts = {
-        pk: prompts.Turn(role, content)
-        for pk, role, content in Message.objects.filter(pk__in=wanted).values_list(
-            "pk", "role", "content"
-        )
-    }
-    return tuple(texts[pk] for pk in branch if pk in texts)
-
-
-def _fitting(turns: Sequence[prompts.Turn], choice: Choice) -> list[ChatMessage]:
-    """Return the history that fits beside sources and answer: at most a third of the model's context."""
-    budget = min(tuning.integer("chat.history_tokens"), choice.context_tokens // 3)
-    start = prompts.window_start([len(turn.content) for turn in turns], budget_tokens=budget)
-    return prompts.history_messages(turns[start:])
+    if keeping is not None:
+        with stage("earlier"):
+            keeping, is_answered = earlier.answered(reply, keeping, embedded, is_sought=is_sought)
+        if is_answered:
+            return None
+    search = Search(text, embedded, keeping)
+    if choice.grounding == LLMModel.Grounding.SENTENCES:
+        return _from_sentences(reply, choice, search)
+    return _from_passages(reply, choice, search, turns)
 
 
 def _search(reply: Message, search: Search) -> Retrieval:
@@ -259,7 +217,9 @@ def _from_passages(
         for number, one in enumerate(found.passages, start=1)
     ]
     messages = prompts.with_passages(
-        question=reply.parent.content, sources=_sources(places), history=_fitting(turns, choice)
+        question=reply.parent.content,
+        sources=_sources(places),
+        history=history.fitting(turns, choice),
     )
     return Prepared(
         reply.pk,

@@ -1,23 +1,21 @@
 """The writing of replies: each an asyncio task of its own, which no closed tab ends; prepare, stream, finish.
 
-A `Desk` belongs to one event loop. It keeps the tasks, runs their synchronous steps on threads of its own that give
-their database connections back, and watches for stops. No connection is held while a model streams.
+A `Desk` belongs to one event loop. It keeps the tasks, runs their synchronous steps on threads of its own (`steps`),
+and watches for stops. No connection is held while a model streams.
 """
 
 import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
@@ -26,14 +24,16 @@ from apps.billing.errors import BudgetExceededError
 from apps.chat import failures, intent, receipts
 from apps.chat.citations import place_url
 from apps.chat.finish import finish
-from apps.chat.live import ENDED, PREPARED, Event, LiveReply, Relay
+from apps.chat.live.events import ENDED, PREPARED, Event
+from apps.chat.live.relay import Relay
+from apps.chat.live.reply import LiveReply
 from apps.chat.models import Conversation, Message
 from apps.chat.prepare import prepare
-from apps.chat.services import Posted
+from apps.chat.questions import Posted
+from apps.chat.steps import PREPARE_THREADS, STEP_THREADS, Steps
 from apps.chat.types import Ask, Basis, Outcome, Place, Prepared
 from apps.core.context import request_context
 from apps.core.stages import collect
-from apps.llm import errors
 from apps.llm import services as llm
 from apps.llm.models import Route
 from apps.llm.types import Finished, Instead
@@ -41,13 +41,6 @@ from apps.tuning import live as tuning
 
 logger = logging.getLogger(__name__)
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-# Synchronous steps at a time: each holds one pooled connection for some milliseconds.
-STEP_THREADS = 4
-# Preparing has threads of its own: it waits for the embedding model, and nothing else may wait with it.
-PREPARE_THREADS = 8
 WATCH_SECONDS = 0.5
 
 
@@ -76,29 +69,12 @@ class Desk:
     """The replies one event loop is writing, and what they share."""
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(STEP_THREADS, thread_name_prefix="reply")
-        self._preparing = ThreadPoolExecutor(PREPARE_THREADS, thread_name_prefix="prepare")
+        self.steps = Steps(STEP_THREADS, name="reply")
+        self._preparing = Steps(PREPARE_THREADS, name="prepare")
         self._running: dict[UUID, Running] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
         self.relay = Relay(on_stop=self.cancel)
-
-    async def hop(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a synchronous step on a thread of the desk and give its database connections back."""
-        return await self._hop(self._executor, step, *args, **kwargs)
-
-    async def _hop(
-        self, threads: ThreadPoolExecutor, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
-        def call() -> R:
-            try:
-                return step(*args, **kwargs)
-            finally:
-                connections.close_all()
-
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(threads, lambda: context.run(call))
 
     def start(self, posted: Posted, *, started: float) -> None:
         """Begin to write a new reply; `started` is the question's arrival by `time.perf_counter`."""
@@ -147,7 +123,7 @@ class Desk:
                 total_ms=running.elapsed_ms(),
             )
             try:
-                await self.hop(finish, running.reply_id, running.basis, outcome)
+                await self.steps.hop(finish, running.reply_id, running.basis, outcome)
             except Exception:
                 # The sweeper finishes it from the stream once its lease is over.
                 logger.exception("reply not finished")
@@ -167,7 +143,7 @@ class Desk:
             state = Message.State.FAILED if running.error_code else Message.State.STOPPED
             return {"state": state, "error_code": running.error_code}
         except Exception as error:
-            code = _failure_code(error)
+            code = failures.code_of(error)
             if code == failures.INTERNAL:
                 logger.exception("reply failed")
             else:
@@ -180,11 +156,11 @@ class Desk:
             try:
                 return await self._answer(running)
             except BudgetExceededError as error:
-                running.refusal = await self.hop(receipts.refused_by, error.refusal)
+                running.refusal = await self.steps.hop(receipts.refused_by, error.refusal)
                 raise
 
     async def _answer(self, running: Running) -> str | None:
-        prepared = await self._hop(self._preparing, prepare, running.reply_id)
+        prepared = await self._preparing.hop(prepare, running.reply_id)
         if prepared is None:
             return None
         running.basis = prepared.basis
@@ -231,7 +207,7 @@ class Desk:
             await asyncio.sleep(WATCH_SECONDS)
             reply_ids = list(self._running)
             try:
-                wanted = await self.hop(self._still_wanted, reply_ids)
+                wanted = await self.steps.hop(self._still_wanted, reply_ids)
             except (DatabaseError, OSError):
                 logger.exception("stops not read")
                 continue
@@ -266,8 +242,8 @@ class Desk:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
         await self.relay.aclose()
-        self._preparing.shutdown(wait=True)
-        self._executor.shutdown(wait=True)
+        self._preparing.close()
+        self.steps.close()
 
 
 _desks: WeakKeyDictionary[asyncio.AbstractEventLoop, Desk] = WeakKeyDictionary()
@@ -309,15 +285,3 @@ def _source(place: Place) -> dict[str, Any]:
         "url": place_url(place.document_id, place.version_id, place.start_offset, place.end_offset),
         "citation": None,
     }
-
-
-def _failure_code(error: Exception) -> str:
-    codes: tuple[tuple[type[Exception], str], ...] = (
-        (BudgetExceededError, failures.OVER_BUDGET),
-        (errors.NoModelError, failures.NO_MODEL),
-        (errors.ContextTooLongError, failures.TOO_LONG),
-        (errors.OverloadedError, failures.BUSY),
-        (errors.RetryableError, failures.UNREACHABLE),
-        (errors.PermanentError, failures.REFUSED),
-    )
-    return next((code for kind, code in codes if isinstance(error, kind)), failures.INTERNAL)

@@ -29,7 +29,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.accounts.models import User
 from apps.accounts.services import AccountsError
 from apps.chat import forms, pages, services
-from apps.chat.live import Channel, Event
+from apps.chat.live.events import Channel, Event
 from apps.chat.models import Conversation, Message
 from apps.chat.replies import desk
 from apps.chat.services import ChatError, Draft, Posted
@@ -174,7 +174,9 @@ def _stream_posted(user: User, posted: Posted, *, has_question: bool) -> HttpRes
 
     async def events() -> Events:
         # Rendered while the reply is being prepared.
-        html = await desk().hop(_message_html, user, posted.question) if has_question else None
+        html = (
+            await desk().steps.hop(_message_html, user, posted.question) if has_question else None
+        )
         yield _sse("accepted", {**accepted, "question_html": html})
         async for chunk in _follow(
             user, posted.reply.pk, is_finished=not posted.reply.is_unfinished
@@ -223,7 +225,7 @@ async def _follow(user: User, reply_id: UUID, *, is_finished: bool) -> Events:
                     yield chunk
             finally:
                 desk().relay.unwatch(reply_id)
-    yield await desk().hop(_render_end, user, reply_id)
+    yield await desk().steps.hop(_render_end, user, reply_id)
 
 
 async def _chunks(channel: Channel, reply_id: UUID, *, is_ours: bool) -> Events:
@@ -248,12 +250,12 @@ async def _chunks(channel: Channel, reply_id: UUID, *, is_ours: bool) -> Events:
                 if not event.name.startswith("_"):
                     yield _sse(event.name, event.data)
                     silent_since = time.monotonic()
-            elif not is_ours and await desk().hop(_is_finished, reply_id):
+            elif not is_ours and await desk().steps.hop(_is_finished, reply_id):
                 return
             elif time.monotonic() - silent_since >= KEEP_ALIVE_SECONDS:
                 yield ": keep-alive\n\n"
                 silent_since = time.monotonic()
-        while not await desk().hop(_is_finished, reply_id):
+        while not await desk().steps.hop(_is_finished, reply_id):
             # Its end could not be stored: the sweeper will, once the lease is over.
             await asyncio.sleep(DOUBT_SECONDS)
             yield ": keep-alive\n\n"

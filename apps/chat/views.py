@@ -1,6 +1,6 @@
 """The pages of chat and their small JSON answers; what streams is in `streams`."""
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -11,12 +11,14 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.accounts.models import Department, User
+from apps.accounts.models import Department
+from apps.accounts.requests import SignedInRequest
 from apps.accounts.services import AccountsError
 from apps.billing import tags
 from apps.billing.tags import TagNotAllowedError
 from apps.caching import http
 from apps.chat import composer, conversations, export, forms, pages, services
+from apps.chat.message_views import citation_view
 from apps.chat.models import Citation, Conversation, Message
 from apps.chat.streams import error_response
 from apps.chat.tree import Tree
@@ -27,13 +29,8 @@ AROUND_CHARACTERS = 600
 MOST_PAGES = 12
 
 
-def _user(request: HttpRequest) -> User:
-    """Return the person; the views are all behind `login_required`."""
-    return cast("User", request.user)
-
-
-def _own_conversation(request: HttpRequest, pk: UUID) -> Conversation:
-    conversations_of_user = Conversation.objects.visible_to(_user(request)).select_related(
+def _own_conversation(request: SignedInRequest, pk: UUID) -> Conversation:
+    conversations_of_user = Conversation.objects.visible_to(request.user).select_related(
         "paying_department"
     )
     return get_object_or_404(conversations_of_user, pk=pk)
@@ -60,25 +57,25 @@ def _list_arguments(request: HttpRequest) -> dict[str, Any]:
 
 @require_GET
 @login_required
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: SignedInRequest) -> HttpResponse:
     """Show an empty conversation; nothing is stored before the first question."""
     return _page(request, None)
 
 
 @require_GET
 @login_required
-def conversation_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+def conversation_detail(request: SignedInRequest, pk: UUID) -> HttpResponse:
     """Show a conversation, on the branch last used or the one asked for."""
-    tree = pages.own_tree(_user(request), pk)
+    tree = pages.own_tree(request.user, pk)
     if tree is None:
         raise Http404
     return _page(request, tree)
 
 
-def _page(request: HttpRequest, conversation: Tree | None) -> HttpResponse:
+def _page(request: SignedInRequest, conversation: Tree | None) -> HttpResponse:
     arguments = _list_arguments(request)
     context = pages.conversation_page(
-        user=_user(request),
+        user=request.user,
         conversation=conversation,
         leaf=_leaf(request),
         query=arguments["query"],
@@ -89,12 +86,12 @@ def _page(request: HttpRequest, conversation: Tree | None) -> HttpResponse:
 
 @require_GET
 @login_required
-def conversation_list(request: HttpRequest) -> HttpResponse:
+def conversation_list(request: SignedInRequest) -> HttpResponse:
     """Answer one page of the list as a fragment."""
     arguments = _list_arguments(request)
     after = request.GET.get("after", "")
     try:
-        page = conversations.list_page(user=_user(request), after=after, **arguments)
+        page = conversations.list_page(user=request.user, after=after, **arguments)
     except conversations.CursorError as error:
         raise Http404 from error
     context = {
@@ -107,7 +104,7 @@ def conversation_list(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def conversation_update(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+def conversation_update(request: SignedInRequest, pk: UUID) -> HttpResponseBase:
     """Rename a conversation, put it away or bring it back; who pays for it is fixed."""
     conversation = _own_conversation(request, pk)
     form = forms.UpdateForm(request.POST)
@@ -136,9 +133,9 @@ def conversation_update(request: HttpRequest, pk: UUID) -> HttpResponseBase:
 
 @require_http_methods(["GET", "POST"])
 @login_required
-def cost_tags(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+def cost_tags(request: SignedInRequest, pk: UUID) -> HttpResponseBase:
     """Answer the tags a conversation's cost may carry as a fragment, or set them."""
-    user, conversation = _user(request), _own_conversation(request, pk)
+    user, conversation = request.user, _own_conversation(request, pk)
     if request.method == "POST":
         try:
             services.set_cost_tags(
@@ -160,7 +157,7 @@ def cost_tags(request: HttpRequest, pk: UUID) -> HttpResponseBase:
 
 @require_POST
 @login_required
-def conversation_delete(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+def conversation_delete(request: SignedInRequest, pk: UUID) -> HttpResponseBase:
     """Delete a conversation and say where to go."""
     services.delete(conversation=_own_conversation(request, pk))
     return JsonResponse({"url": reverse("chat:new")})
@@ -168,9 +165,9 @@ def conversation_delete(request: HttpRequest, pk: UUID) -> HttpResponseBase:
 
 @require_POST
 @login_required
-def feedback(request: HttpRequest, message_id: UUID) -> HttpResponseBase:
+def feedback(request: SignedInRequest, message_id: UUID) -> HttpResponseBase:
     """Set or take back the judgement of a reply."""
-    reply = get_object_or_404(Message.objects.visible_to(_user(request)), pk=message_id)
+    reply = get_object_or_404(Message.objects.visible_to(request.user), pk=message_id)
     form = forms.FeedbackForm(request.POST)
     if not form.is_valid():
         return error_response("invalid", forms.first_error(form), 400)
@@ -193,16 +190,16 @@ def feedback(request: HttpRequest, message_id: UUID) -> HttpResponseBase:
 
 @require_GET
 @login_required
-def citation(request: HttpRequest, pk: int) -> HttpResponseBase:
+def citation(request: SignedInRequest, pk: int) -> HttpResponseBase:
     """Answer the text behind a citation, if the person may read its document now."""
-    user = _user(request)
+    user = request.user
     cited = get_object_or_404(Citation.objects.filter(message__conversation__user=user), pk=pk)
     readable = set(
         Document.objects.visible_to(user)
         .filter(pk__in=[cited.document_id])
         .values_list("pk", flat=True)
     )
-    view = pages.citation_view(cited, readable)
+    view = citation_view(cited, readable)
     before, text, after = _cited_text(cited) if view.is_available else ("", "", "")
     is_available = bool(text)
     return http.data(
@@ -240,14 +237,14 @@ def _cited_text(cited: Citation) -> tuple[str, str, str]:
 
 @require_GET
 @login_required
-def export_conversation(request: HttpRequest, pk: UUID, kind: str) -> HttpResponse:
+def export_conversation(request: SignedInRequest, pk: UUID, kind: str) -> HttpResponse:
     """Download a conversation."""
     conversation = _own_conversation(request, pk)
     if kind not in {"md", "json"}:
         raise Http404
     if kind == "md":
         text, content_type = (
-            export.as_markdown(user=_user(request), conversation=conversation),
+            export.as_markdown(user=request.user, conversation=conversation),
             "text/markdown",
         )
     else:
@@ -261,9 +258,9 @@ def export_conversation(request: HttpRequest, pk: UUID, kind: str) -> HttpRespon
 
 @require_POST
 @login_required
-def price(request: HttpRequest) -> HttpResponseBase:
+def price(request: SignedInRequest) -> HttpResponseBase:
     """Answer what the question in the composer is expected to cost, and what its budget has left."""
-    user, form = _user(request), forms.PriceForm(request.POST)
+    user, form = request.user, forms.PriceForm(request.POST)
     if not form.is_valid():
         return error_response("invalid", forms.first_error(form), 400)
     data = form.cleaned_data
@@ -290,7 +287,7 @@ def price(request: HttpRequest) -> HttpResponseBase:
 
 @require_GET
 @login_required
-def palette(request: HttpRequest) -> JsonResponse:
+def palette(request: SignedInRequest) -> JsonResponse:
     """Answer what the command palette finds."""
-    found = conversations.palette(user=_user(request), query=_query(request))
+    found = conversations.palette(user=request.user, query=_query(request))
     return JsonResponse({"results": found})

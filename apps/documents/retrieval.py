@@ -72,8 +72,12 @@ class EmbeddedQuestion:
     cost_nanos: int
 
 
-def embed_question(*, question: str, context: CallContext) -> EmbeddedQuestion:
+def embed_question(
+    *, question: str, context: CallContext, thrift: Thrift = Thrift.CHEAPEST_MODEL
+) -> EmbeddedQuestion:
     """Return a question's vector; calls the embedding model unless it is known already, by whoever asked it.
+
+    `thrift` SEARCH: an earlier answer may be found by it, so budgets that give only those let it pass.
 
     Raises:
         NoModelError, ProviderError, BudgetExceededError: the question could not be embedded.
@@ -83,9 +87,7 @@ def embed_question(*, question: str, context: CallContext) -> EmbeddedQuestion:
 
     def compute() -> EmbeddedText:
         calls.append(0)
-        embeddings = llm.embed(
-            texts=[question], context=context, choice=choice, thrift=Thrift.SEARCH
-        )
+        embeddings = llm.embed(texts=[question], context=context, choice=choice, thrift=thrift)
         calls[-1] = sum(settled.amount_nanos for settled in embeddings.settled)
         return EmbeddedText(embeddings.vectors[0], calls[-1])
 

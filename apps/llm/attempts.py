@@ -22,3 +22,8 @@ def tries(context: CallContext) -> tuple[CallContext, CallContext]:
     if not 0 < context.attempt < SECOND_TRY:
         raise ValueError(f"attempt {context.attempt} is not between 1 and {SECOND_TRY - 1}")
     return context, replace(context, attempt=context.attempt + SECOND_TRY)
+
+
+def number(attempt: int) -> int:
+    """Return the number under which the caller made a call, whichever of its tries this attempt was."""
+    return attempt % SECOND_TRY

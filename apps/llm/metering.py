@@ -245,8 +245,8 @@ def _remembered(task: asyncio.Task[T]) -> asyncio.Task[T]:
 def _forget(task: asyncio.Task[Any]) -> None:
     _unfinished.discard(task)
     error = None if task.cancelled() else task.exception()
-    # A refusal is told to whoever asked.
-    if error is not None and not isinstance(error, BudgetExceededError):
+    # A refusal is told to whoever asked, and so is a repeat.
+    if error is not None and not isinstance(error, (BudgetExceededError, CallRepeatedError)):
         logger.error("billing of a provider call failed", exc_info=error)
 
 

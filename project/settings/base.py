@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
-from django.urls import reverse_lazy
-from django.utils.translation import gettext_lazy as _
 
+from project.settings.admin_site import UNFOLD as UNFOLD
 from project.settings.env import BASE_DIR, env
+from project.settings.schedule import CELERY_BEAT_SCHEDULE as CELERY_BEAT_SCHEDULE
 from project.static_files import UNHASHED_SECONDS, add_headers
 
 django_stubs_ext.monkeypatch()
@@ -164,45 +164,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    # A message that nobody took in time is followed by the next.
-    "tuning-apply-scheduled": {
-        "task": "apps.tuning.tasks.apply_scheduled",
-        "schedule": 2.0,
-        "options": {"expires": 10.0},
-    },
-    "chat-sweep-replies": {"task": "apps.chat.tasks.sweep_replies", "schedule": 10.0},
-    "chat-remove-old-answers": {"task": "apps.chat.tasks.remove_old_answers", "schedule": 600.0},
-    "documents-resume-runs": {"task": "apps.documents.tasks.resume_runs", "schedule": 15.0},
-    "documents-sweep-files": {"task": "apps.documents.tasks.sweep_files", "schedule": 3600.0},
-    "billing-settle-expired": {"task": "apps.billing.tasks.settle_expired", "schedule": 60.0},
-    "billing-make-partitions": {"task": "apps.billing.tasks.make_partitions", "schedule": 86400.0},
-    "billing-roll-up": {
-        "task": "apps.billing.tasks.roll_up",
-        "schedule": 5.0,
-        "options": {"expires": 20.0},
-    },
-    "billing-raise-alerts": {
-        "task": "apps.billing.tasks.raise_alerts",
-        "schedule": 60.0,
-        "options": {"expires": 120.0},
-    },
-    # Most often a look into the cache.
-    "billing-keep-history": {
-        "task": "apps.billing.tasks.keep_history",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "billing-raise-overruns": {"task": "apps.billing.tasks.raise_overruns", "schedule": 3600.0},
-    "billing-detect-anomalies": {"task": "apps.billing.tasks.detect_anomalies", "schedule": 3600.0},
-    "billing-remove-detail": {"task": "apps.billing.tasks.remove_detail", "schedule": 86400.0},
-    # Each day's tables of the access log are made days ahead; hourly, so that a shorter retention acts soon.
-    "caching-keep-partitions": {"task": "apps.caching.tasks.keep_partitions", "schedule": 3600.0},
-    "observability-collect-profiles": {
-        "task": "apps.observability.tasks.collect_profiles",
-        "schedule": 3600.0,
-    },
-}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
@@ -247,6 +208,8 @@ AXES_IPWARE_PROXY_COUNT = env.int("PROXY_COUNT", default=0)
 EMAIL_CONFIG: dict[str, Any] = env.email_url("EMAIL_URL", default=f"filemail://{VAR_DIR / 'mail'}")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="parley@localhost")
+# Where people reach Parley, like https://parley.example.org, for the links in messages; empty: messages have none.
+PARLEY_BASE_URL = env.str("PARLEY_BASE_URL", default="").rstrip("/")
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -326,126 +289,3 @@ SILKY_MAX_RECORDED_REQUESTS = 2000
 SILKY_MAX_RECORDED_REQUESTS_CHECK_PERCENT = 0
 
 PROMETHEUS_EXPORT_MIGRATIONS = False
-
-UNFOLD = {
-    "SITE_TITLE": "Parley",
-    "SITE_HEADER": "Parley",
-    "SITE_SUBHEADER": _("Administration"),
-    "SITE_URL": "/",
-    "SITE_SYMBOL": "forum",
-    # The teal of static/core/tokens.css, light to dark.
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97.5% .012 195)",
-            "100": "oklch(93.5% .026 195)",
-            "200": "oklch(88% .045 195)",
-            "300": "oklch(82% .07 194)",
-            "400": "oklch(75% .088 193)",
-            "500": "oklch(62% .09 195)",
-            "600": "oklch(45% .083 197)",
-            "700": "oklch(38% .072 197)",
-            "800": "oklch(32% .055 197)",
-            "900": "oklch(27% .04 197)",
-            "950": "oklch(20% .03 197)",
-        },
-    },
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {
-        "show_search": True,
-        "show_all_applications": True,
-        "navigation": [
-            {
-                "title": _("Running it"),
-                "items": [
-                    {
-                        "title": _("Health"),
-                        "icon": "monitor_heart",
-                        "link": reverse_lazy("admin-health"),
-                    },
-                    {
-                        "title": _("Parameters"),
-                        "icon": "tune",
-                        "link": reverse_lazy("admin:tuning_parameters"),
-                    },
-                    {
-                        "title": _("Journal"),
-                        "icon": "history",
-                        "link": reverse_lazy("admin:tuning_revision_changelist"),
-                    },
-                    {
-                        "title": _("Caches"),
-                        "icon": "bolt",
-                        "link": reverse_lazy("admin:caching_cachepolicy_changelist"),
-                    },
-                    {
-                        "title": _("Models"),
-                        "icon": "smart_toy",
-                        "link": reverse_lazy("admin:llm_llmmodel_changelist"),
-                    },
-                    {
-                        "title": _("People"),
-                        "icon": "group",
-                        "link": reverse_lazy("admin:accounts_user_changelist"),
-                    },
-                    {
-                        "title": _("API keys"),
-                        "icon": "key",
-                        "link": reverse_lazy("admin:accounts_apikey_changelist"),
-                    },
-                ],
-            },
-            {
-                "title": _("Money"),
-                "separator": True,
-                "items": [
-                    {
-                        "title": _("Costs"),
-                        "icon": "bar_chart",
-                        "link": reverse_lazy("admin:billing_usagerecord_totals"),
-                    },
-                    {
-                        "title": _("Budgets"),
-                        "icon": "savings",
-                        "link": reverse_lazy("admin:billing_budget_changelist"),
-                    },
-                    {
-                        "title": _("Anomalies"),
-                        "icon": "troubleshoot",
-                        "link": reverse_lazy("admin:billing_anomaly_changelist"),
-                    },
-                    {
-                        "title": _("Months"),
-                        "icon": "calendar_month",
-                        "link": reverse_lazy("admin:billing_monthclose_changelist"),
-                    },
-                    {
-                        "title": _("Prices"),
-                        "icon": "sell",
-                        "link": reverse_lazy("admin:billing_price_changelist"),
-                    },
-                    {
-                        "title": _("Savings"),
-                        "icon": "trending_down",
-                        "link": reverse_lazy("admin:billing_saving_report"),
-                    },
-                    {
-                        "title": _("Returns"),
-                        "icon": "percent",
-                        "link": reverse_lazy("admin:billing_roicase_changelist"),
-                    },
-                    {
-                        "title": _("Cost tags"),
-                        "icon": "label",
-                        "link": reverse_lazy("admin:billing_costtag_changelist"),
-                    },
-                    {
-                        "title": _("Ledger"),
-                        "icon": "menu_book",
-                        "link": reverse_lazy("admin:billing_ledgerentry_changelist"),
-                    },
-                ],
-            },
-        ],
-    },
-}

@@ -13,6 +13,7 @@ from project.supervisor.program import Program
 from project.supervisor.valkey import Valkey
 
 SETTINGS_MODULE = "project.settings.prod"
+DEFAULT_PORT = 8000
 # The variable that names an outside server, and the embedded part that it replaces.
 _REPLACED_BY = {"DATABASE_URL": "postgres", "CACHE_URL": "cache", "REDIS_URL": "state"}
 _MODEL_PARTS = ("chat", "embedder")
@@ -66,6 +67,7 @@ class Installation:
             "REDIS_URL": lambda: self._storage("state").url,
             # Loopback without TLS; a deployment has its own start and never sets it.
             "PLAIN_HTTP": lambda: "1",
+            "PARLEY_BASE_URL": lambda: f"http://127.0.0.1:{os.environ.get('PORT') or DEFAULT_PORT}",
         }
         return {name: make() for name, make in makers.items() if not _is_given(name)}
 

@@ -10,12 +10,16 @@ from project.supervisor.data_folder import (
     InstanceLock,
     can_bind,
 )
-from project.supervisor.installation import Installation, announcement_file, demo_is_wanted
+from project.supervisor.installation import (
+    DEFAULT_PORT,
+    Installation,
+    announcement_file,
+    demo_is_wanted,
+)
 from project.supervisor.postgres import PostgresError
 from project.supervisor.supervisor import StartError, StopRequestedError, Supervisor
 from project.supervisor.valkey import ValkeyError
 
-_DEFAULT_PORT = 8000
 # Together below the ten seconds in which everything has to be gone.
 _APPLICATION_STOP_SECONDS = 6.5
 _SERVICES_STOP_SECONDS = 2.5
@@ -70,7 +74,7 @@ def _run(folder: DataFolder, lock: InstanceLock, console: Console) -> None:
 
 
 def _own_port() -> int:
-    given = os.environ.get("PORT") or str(_DEFAULT_PORT)
+    given = os.environ.get("PORT") or str(DEFAULT_PORT)
     if not given.isdecimal() or not 0 < int(given) < 65536:
         raise PortError(f"PORT={given} is not a port: choose one from 1 to 65535.")
     port = int(given)

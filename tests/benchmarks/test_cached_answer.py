@@ -27,7 +27,6 @@ from apps.llm.models import Route
 from apps.llm.registration import register_embedded
 from tests.chat.answers.asking import ask, layer, routes
 from tests.chat.conftest import connections_returned as connections_returned
-from tests.chat.conftest import server as server
 from tests.chat.serving import Browser, Server
 from tests.conftest import EmbeddedModels
 from tests.factories.billing import call_context

@@ -9,7 +9,6 @@ from asgiref.sync import sync_to_async
 from apps.accounts.models import User
 from apps.chat.models import Message
 from tests.chat.conftest import connections_returned as connections_returned
-from tests.chat.conftest import server as server
 from tests.chat.serving import Browser, Server
 from tests.factories.chat import conversation_of
 from tests.factories.llm import route_to

@@ -15,7 +15,6 @@ from apps.chat.models import Message
 from tests.chat.answers.asking import QUESTION, near, routes
 from tests.chat.answers.semantic_traffic import Tally, learned, requests, static
 from tests.chat.conftest import connections_returned as connections_returned
-from tests.chat.conftest import server as server
 from tests.chat.serving import Browser, Server
 from tests.factories.documents import served
 from tests.fake_provider import FakeProvider, Gate

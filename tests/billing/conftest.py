@@ -1,5 +1,4 @@
-"""The browser and the server of the page tests here; one server for all of them."""
+"""The browser of the page tests here."""
 
 from tests.browsing import browser as browser
 from tests.browsing import connections_returned as connections_returned
-from tests.browsing import server as server

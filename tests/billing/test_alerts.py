@@ -1,5 +1,6 @@
 """Budget alerts: which are raised when, each once, and who is written to."""
 
+import re
 import smtplib
 import threading
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import connection, connections
+from django.test import Client
 from django.utils import timezone
 
 from apps.accounts.models import ApiKey, Department, Membership, User
@@ -78,6 +80,33 @@ def test_each_share_is_raised_once_as_it_is_reached(department: Department, head
     ]
     assert "Spent: 5.10 $ of 10.00 $; left: 4.90 $." in mail.outbox[0].body
     assert not BudgetAlert.objects.filter(emailed_at=None).exists()
+
+
+def test_a_message_has_the_addresses_of_the_pages(
+    department: Department, owner: User, head: User, admin_user: User, settings: Any
+) -> None:
+    settings.PARLEY_BASE_URL = "https://parley.example.org"
+    budget(department)
+    BudgetFactory(department=department, user=owner, limit_nanos=10 * UNIT)
+    everybody = budget(None)
+    spend(department, 5100, user_id=owner.pk)
+    alerts.raise_due()
+    links = {
+        message.subject: re.findall(r"https://parley.example.org(\S+)", message.body)
+        for message in mail.outbox
+    }
+    page = f"/usage/departments/{department.code}/"
+    assert sorted(links.values()) == sorted(
+        [[page], ["/usage/", page], [f"/admin/billing/budget/{everybody.pk}/change/"]]
+    )
+    for user, url in (
+        (head, page),
+        (owner, "/usage/"),
+        (admin_user, links["Parley: Everybody · A month: 50 % is spent"][0]),
+    ):
+        client = Client()
+        client.force_login(user)
+        assert client.get(url).status_code == 200
 
 
 def test_a_leap_over_several_shares_is_one_message(department: Department, head: User) -> None:

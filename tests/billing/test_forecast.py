@@ -6,9 +6,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from apps.accounts.models import Department, User
 from apps.billing import forecast
@@ -16,7 +13,6 @@ from apps.billing.anomalies import series, synthetic
 from apps.billing.anomalies.profile import DAY_HOURS, WEEK_HOURS
 from apps.billing.costs import rollups
 from apps.billing.forecast import foresee
-from apps.billing.tasks import keep_history
 from tests.factories.accounts import DepartmentFactory
 from tests.factories.billing import PriceFactory, settled_call
 from tests.factories.costs import hourly_costs
@@ -129,6 +125,13 @@ def test_weeks_without_any_cost_are_no_error() -> None:
     assert foresee(spent_nanos=3, costs=long_idle, hours_left=100).p90_nanos < 1000
 
 
+def test_a_month_after_a_long_pause_has_an_end() -> None:
+    costs = np.concatenate([steady(5), np.zeros(3 * WEEK_HOURS)])
+    found = foresee(spent_nanos=0, costs=costs, hours_left=700)
+    weeks = 700 / WEEK_HOURS
+    assert max(found.outcomes_nanos) <= 100 * steady(1).sum() * weeks * 1.5
+
+
 def test_at_the_months_end_it_is_what_was_spent() -> None:
     one = foresee(spent_nanos=42, costs=steady(8), hours_left=0)
     assert (one.p10_nanos, one.p90_nanos) == (42, 42)
@@ -179,16 +182,3 @@ def test_settled_calls_are_in_the_series_once_they_are_added_up(department: Depa
     since = series.hour_of(at) - timedelta(hours=1)
     found = series.total(since=since, until=since + timedelta(hours=3))
     assert found.tolist() == [0, sum(amounts), 0]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_history_of_all_is_read_once_an_hour_and_what_is_spent_each_time(
-    department: Department,
-) -> None:
-    hourly_costs(department, steady(8), until=series.hour_of(timezone.now()))
-    keep_history()
-    with CaptureQueriesContext(connection) as queries:
-        foreseen = forecast.month_end(department_id=None)
-    assert foreseen.has_history
-    assert not [query for query in queries if "array_agg" in query["sql"]]
-    assert [query for query in queries if "billing_reservation" in query["sql"]]

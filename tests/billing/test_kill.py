@@ -1,21 +1,16 @@
-"""Processes killed at each step of a call, Valkey flushed in between: after the reaper each call is posted exactly once."""
+"""Processes killed at each step of a call, Valkeys flushed in between: after the reaper each call is posted exactly once.
 
-import os
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+Like test_race.py, but through the door of all model calls to a provider, and with processes that die meanwhile.
+"""
+
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
+from itertools import cycle
+from pathlib import Path
 
 import pytest
-import redis
-from django.conf import settings
-from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from apps.accounts.models import Department
 from apps.billing import book, services
 from apps.billing.models import (
     Budget,
@@ -29,192 +24,194 @@ from apps.billing.models import (
 from apps.billing.reconcile import reconcile
 from apps.core.ids import uuid7
 from apps.llm.types import Choice
-from tests.billing.processes.dying import KILLINGS, STEPS
+from tests.billing.killing import Callers, Round, Size, Worker, until_callers_are_gone
+from tests.billing.processes.dying import OWN_DEATHS, STEPS
+from tests.billing.serial_log import assert_justified, assert_transitions, serial_log, states
 from tests.caching.processes.talking import Helper
+from tests.factories.accounts import DepartmentFactory
 from tests.factories.billing import PriceFactory
 from tests.factories.llm import route_to
-from tests.fake_provider import FakeProvider, Gate, Script
+from tests.fake_provider import FakeProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-KILLED = -9
-CALLS_A_STEP = 2
+CENT = 10**7
+# A cent each thousand tokens: calls hold one to three cents and a little, and cost far less.
+NANOS_PER_MILLION = CENT * 1000
+MOST_TOKENS = (1000, 2000, 3000)
+# Those of a call's states that a process leaves behind by dying at its own step; None: it was not even opened.
+LEFT = {
+    "before reserve": None,
+    "after reserve": Reservation.State.OPEN,
+    "in the stream": Reservation.State.OPEN,
+    "before settle": Reservation.State.OPEN,
+    "after settle": Reservation.State.SETTLED,
+}
 
 
-class Calls:
-    """Makes calls of one department in processes of their own."""
-
-    def __init__(self, helper: Helper, choice: Choice, department: Department) -> None:
-        self.helper = helper
-        self.choice = choice
-        self.department = department
-
-    def start(self, request_id: UUID, *, die_at: str | None) -> int:
-        """Begin a call; return its process."""
-        pid: int = self.helper.ask(
-            "start",
-            llm_model=str(self.choice.llm_model_id),
-            department=str(self.department.pk),
-            request=str(request_id),
-            die_at=die_at,
-        )
-        return pid
-
-    def end(self, pid: int) -> int:
-        """Wait for the process; return how it ended."""
-        code: int = self.helper.ask("wait", child=pid)
-        return code
+# A process asks for some twelve cents: there is room for calls of each, whoever is first, and not for all.
+FEW = Size(processes=2, killed=1, calls=6, limit_nanos=20 * CENT)
 
 
 @pytest.fixture
-def calls(fake_provider: FakeProvider, department: Department) -> Iterator[Calls]:
-    """A priced model, a budget, and the helper that forks callers."""
+def choice(fake_provider: FakeProvider) -> Choice:
+    """A priced model of the fake provider; it is waited for as long as the gate is shut."""
     book.open_book()
-    choice = route_to(fake_provider)
+    made = route_to(
+        fake_provider,
+        max_output_tokens=max(MOST_TOKENS),
+        provider__connect_timeout_seconds=600.0,
+        provider__read_timeout_seconds=600.0,
+    )
     for meter in (Meter.INPUT, Meter.OUTPUT):
         PriceFactory(
-            provider_code=choice.provider_code,
-            model_code=choice.model_code,
+            provider_code=made.provider_code,
+            model_code=made.model_code,
             meter=meter,
-            nanos_per_million_tokens=10**9,
+            nanos_per_million_tokens=NANOS_PER_MILLION,
         )
-    Budget.objects.create(department=department, limit_nanos=10**15)
-    with Helper("dying", package="tests.billing.processes") as helper:
-        yield Calls(helper, choice, department)
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait until it is so."""
-    while not condition():
-        time.sleep(0.002)
-
-
-def callers(condition: str) -> int:
-    """Return how many other connections to this database run a billing function and are so."""
-    with connection.cursor() as cursor:
-        # A transaction would go on seeing what it saw first.
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            f" AND pid <> pg_backend_pid() AND strpos(query, ' FROM billing_') > 0 AND {condition}"
-        )
-        [count] = cursor.fetchone()
-    return int(count)
-
-
-def waiting_count() -> int:
-    """Return how many callers PostgreSQL keeps waiting for a row."""
-    return callers("wait_event_type = 'Lock'")
-
-
-@contextmanager
-def budget_held() -> Iterator[None]:
-    """Keep whoever wants to hold or free an amount of a budget waiting."""
-    with transaction.atomic():
-        list(BudgetPeriod.objects.select_for_update())
-        yield
-
-
-def killed_at(step: str, calls: Calls, provider: FakeProvider, request_ids: list[UUID]) -> None:
-    """Make these calls and have all their processes killed at this step."""
-    if step not in KILLINGS:
-        pids = [calls.start(request_id, die_at=step) for request_id in request_ids]
-        assert {calls.end(pid) for pid in pids} == {KILLED}
-        return
-    gates = [Gate() for _request in request_ids]
-    for request_id, gate in zip(request_ids, gates, strict=True):
-        steps = ("Twenty", " days") if step == "during reserve" else (gate, "Twenty", " days")
-        provider.will_do(f"{request_id}/1", Script(steps=steps))
-    if step == "during reserve":
-        with budget_held():
-            pids = [calls.start(request_id, die_at=None) for request_id in request_ids]
-            until(lambda: waiting_count() == len(pids))
-            kill(pids, calls)
-        return
-    pids = [calls.start(request_id, die_at=None) for request_id in request_ids]
-    for gate in gates:
-        gate.was_reached.wait()
-    if step == "during settle":
-        with budget_held():
-            for gate in gates:
-                gate.open()
-            until(lambda: waiting_count() == len(pids))
-            kill(pids, calls)
-        return
-    kill(pids, calls)
-    for gate in gates:
-        gate.open()
-
-
-def kill(pids: list[int], calls: Calls) -> None:
-    """Kill the processes wherever they are."""
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    assert {calls.end(pid) for pid in pids} == {KILLED}
-
-
-def flush_valkeys() -> None:
-    """Empty the cache's and the state's."""
-    for url in (settings.CACHE_URL, settings.REDIS_URL):
-        with redis.Redis.from_url(url) as client:
-            client.flushall()
-
-
-def until_callers_are_gone() -> None:
-    """Wait until what PostgreSQL did for the killed is done or undone."""
-    until(lambda: callers("state <> 'idle'") == 0)
+    return made
 
 
 def test_killed_at_each_step_every_call_is_posted_exactly_once(
-    calls: Calls, fake_provider: FakeProvider
+    choice: Choice, fake_provider: FakeProvider, tmp_path: Path
 ) -> None:
-    by_step = {step: [uuid7() for _call in range(CALLS_A_STEP)] for step in STEPS}
-    for step, request_ids in by_step.items():
-        killed_at(step, calls, fake_provider, request_ids)
-        flush_valkeys()
-    until_callers_are_gone()
-    assert_nothing_is_lost(by_step, fake_provider)
-    # The callers try again, under the same names: what was paid is not made again, what was not sent is made now.
-    for request_ids in by_step.values():
-        for request_id in request_ids:
-            calls.end(calls.start(request_id, die_at=None))
-    assert_each_once([one for request_ids in by_step.values() for one in request_ids])
-    assert all(bill.request_count == 1 for bill in fake_provider.bills.values())
-    assert reconcile().is_clean
+    rounds = kill_at_each_step(choice, fake_provider, tmp_path, FEW)
+    assert any(one.refused for one in rounds)
 
 
-def assert_nothing_is_lost(by_step: dict[str, list[UUID]], provider: FakeProvider) -> None:
-    """Assert what the killed have left, and that the reaper ends it."""
-    open_ids = set(
-        Reservation.objects.filter(state=Reservation.State.OPEN).values_list(
-            "request_id", flat=True
-        )
+def kill_at_each_step(
+    choice: Choice, provider: FakeProvider, folder: Path, size: Size
+) -> list[Round]:
+    """Play a round for each step, each against a budget of its own, then make what was lost anew; compare after each."""
+    with Helper("dying", package="tests.billing.processes") as helper:
+        callers = Callers(helper, provider, choice)
+        rounds = [made(step, callers, folder, size) for step in STEPS]
+        for one in rounds:
+            play(one)
+        # The callers of the dead try again, under the same names: what was paid is not made again, what was lost is.
+        Budget.objects.update(limit_nanos=10**15)
+        lost = {
+            name: call
+            for one in rounds
+            for worker in one.doomed
+            for name, call in worker.calls.items()
+            if name not in refused_names(one)
+        }
+        again = Worker(lost, folder / "again")
+        callers.start([again], "Twenty", " days")
+        assert callers.ended([again]) == [0]
+    for one in rounds:
+        assert_each_once(one)
+    assert all(bill.request_count == 1 for bill in provider.bills.values())
+    assert_books_agree()
+    return rounds
+
+
+def made(step: str, callers: Callers, folder: Path, size: Size) -> Round:
+    """Return a round of this step: a department with a budget, and its calls."""
+    department = DepartmentFactory()
+    Budget.objects.create(
+        department=department, limit_nanos=size.limit_nanos, period=Budget.Period.TOTAL
     )
-    for step in ("after reserve", "during the call", "in the stream", "before settle"):
-        assert open_ids >= set(by_step[step]), step
-    assert reconcile().is_clean
-    late = timezone.now() + services.RESERVATION_LIFETIME + timedelta(seconds=1)
-    assert services.settle_expired(at=late) == len(open_ids)
-    assert services.settle_expired(at=late) == 0
+    most = cycle(MOST_TOKENS)
+    workers = [
+        Worker(
+            {str(uuid7()): (str(department.pk), next(most)) for _call in range(size.calls)},
+            folder / f"{step} {number}",
+            step if number < size.killed and step in OWN_DEATHS else None,
+        )
+        for number in range(size.processes)
+    ]
+    return Round(step, size, callers, department, workers)
 
+
+def play(one: Round) -> None:
+    """Make the calls of one round and settle what the dead have left; compare after each."""
+    with serial_log():
+        one.run()
+        until_callers_are_gone()
+        assert_left_as_said(one)
+        assert reconcile().is_clean
+        settle_the_dead()
+        assert_nothing_is_lost(one)
+
+
+def refused_names(one: Round) -> set[str]:
+    """Return the names of the calls that were refused."""
+    return {call["request"] for call in one.refused}
+
+
+def settle_the_dead() -> None:
+    """Have the reaper come when all that is open has expired."""
+    still_open = Reservation.objects.filter(state=Reservation.State.OPEN).count()
+    late = timezone.now() + services.RESERVATION_LIFETIME + timedelta(seconds=1)
+    settled = 0
+    while found := services.settle_expired(at=late):
+        settled += found
+    assert settled == still_open
+
+
+def assert_left_as_said(one: Round) -> None:
+    """Assert that each of the dead died at the step, by how it has left the call it died of."""
+    for worker in one.doomed:
+        if one.step in OWN_DEATHS:
+            [call] = [told["died"] for told in worker.told if "died" in told]
+            found = Reservation.objects.filter(Q(pk=call) | Q(request_id=call)).first()
+            assert (found and found.state) == LEFT[one.step]
+        elif one.step == "during reserve":
+            assert not one.callers.at_provider(worker)
+        else:
+            assert one.callers.at_provider(worker)
+    if one.step == "during the call":
+        assert not UsageRecord.objects.filter(
+            request_id__in=[name for worker in one.doomed for name in worker.calls]
+        ).exists()
+
+
+def assert_nothing_is_lost(one: Round) -> None:
+    """Assert that every call that was opened is posted once, and that the budget was kept all the while."""
+    calls = Reservation.objects.filter(department=one.department)
+    assert set(calls.values_list("state", flat=True)) == {Reservation.State.SETTLED}
+    records = UsageRecord.objects.filter(department=one.department)
+    amounts = dict(records.values_list("id", "amount_nanos"))
+    most = dict(calls.values_list("id", "max_nanos"))
+    assert amounts.keys() == most.keys()
+
+    period, limit = (
+        BudgetPeriod.objects.get(budget__department=one.department),
+        one.size.limit_nanos,
+    )
+    history = states(period)
+    assert all(state.spent + state.reserved <= limit for state in history)
+    assert_transitions(history, [(most[call], amount) for call, amount in amounts.items()])
+    assert_justified(one.refused, history, limit=limit)
+    assert (period.reserved_nanos, period.spent_nanos) == (0, sum(amounts.values()))
+
+    # Whatever the provider has seen is paid; what nobody can know any more costs what it held.
+    posted = {str(name) for name in records.values_list("request_id", flat=True)}
+    assert {name for name in one.names if one.callers.has_seen(name)} <= posted
+    estimates = records.filter(outcome=Outcome.ESTIMATED).values_list("id", "amount_nanos")
+    assert all(amount == most[call] for call, amount in estimates)
+    assert_books_agree()
+
+
+def assert_each_once(one: Round) -> None:
+    """Assert that each call has one reservation, one record and one settlement, and a refused one none."""
+    granted = sorted(set(one.names) - refused_names(one))
+    of_round = {"department": one.department}
+    for model in (Reservation, UsageRecord):
+        found = model.objects.filter(**of_round).values_list("request_id", flat=True)
+        assert sorted(map(str, found)) == granted
+    entries = LedgerEntry.objects.filter(**of_round)
+    posted = entries.filter(kind=LedgerEntry.Kind.SETTLEMENT)
+    assert entries.count() == posted.count() == len(granted)
+    assert not any(map(one.callers.has_seen, refused_names(one)))
+
+
+def assert_books_agree() -> None:
+    """Assert that all is balanced, and counted as posted."""
     found = reconcile()
     assert found.is_clean, [one.words for one in found.differences]
     assert found.open_count == 0
     assert found.debit_nanos == found.credit_nanos > 0
-    period = BudgetPeriod.objects.get()
-    amounts = UsageRecord.objects.values_list("amount_nanos", flat=True)
-    assert (period.reserved_nanos, period.spent_nanos) == (0, sum(amounts))
-    # Whatever the provider has seen is paid; what it never saw, only where it could have.
-    posted = {str(one) for one in UsageRecord.objects.values_list("request_id", flat=True)}
-    assert {name.partition("/")[0] for name in provider.bills} <= posted
-    assert not posted & {str(one) for one in by_step["before reserve"]}
-    exact = UsageRecord.objects.filter(request_id__in=by_step["after settle"])
-    assert set(exact.values_list("outcome", flat=True)) == {Outcome.COMPLETED}
-
-
-def assert_each_once(request_ids: list[UUID]) -> None:
-    """Assert that each call has one reservation, one record and one settlement."""
-    records = list(UsageRecord.objects.order_by("request_id").values_list("request_id", flat=True))
-    assert records == sorted(request_ids)
-    entries = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.SETTLEMENT)
-    assert entries.count() == Reservation.objects.count() == len(request_ids)

@@ -21,7 +21,7 @@ from apps.billing.models import (
     Saving,
     UsageRecord,
 )
-from apps.billing.types import Reserved, Usage
+from apps.billing.types import CallContext, Reserved, Usage
 from tests.factories.accounts import DepartmentFactory, UserFactory
 from tests.factories.billing import BudgetFactory, PriceFactory, call_context, settled_call
 
@@ -35,14 +35,18 @@ def price(db: None) -> Price:
     return PriceFactory(nanos_per_million_tokens=NANOS_PER_TOKEN * 1_000_000)
 
 
-def reserve(*, department_id: UUID, tokens: int = 100) -> Reserved:
+def reserve(context: CallContext) -> Reserved:
     return services.reserve(
-        context=call_context(department_id=department_id),
+        context=context,
         provider_code="provider",
         model_code="model",
-        max_input_tokens=tokens,
+        max_input_tokens=100,
         max_output_tokens=0,
     )
+
+
+def opened(department_id: UUID) -> Reserved:
+    return reserve(call_context(department_id=department_id))
 
 
 def settle(reserved: Reserved, tokens: int, outcome: Outcome = Outcome.COMPLETED) -> int:
@@ -65,7 +69,7 @@ def entries() -> list[tuple[str, str, str, int]]:
 class TestPosting:
     def test_a_settlement_is_one_amount_from_the_department_to_the_provider(self) -> None:
         department = DepartmentFactory()
-        settle(reserve(department_id=department.pk), 60)
+        settle(opened(department.pk), 60)
         [entry] = LedgerEntry.objects.all()
         assert (entry.debit, entry.credit) == (f"department:{department.pk}", "provider:provider")
         assert (entry.kind, entry.amount_nanos) == ("SETTLEMENT", 60_000)
@@ -73,7 +77,7 @@ class TestPosting:
 
     def test_what_a_call_costs_above_its_reservation_is_posted_as_such(self) -> None:
         budget = BudgetFactory(limit_nanos=100_000)
-        settle(reserve(department_id=budget.department_id), 150)
+        settle(opened(budget.department_id), 150)
         assert entries() == [
             ("EXCESS", "overdraft", "provider", 50_000),
             ("SETTLEMENT", "department", "provider", 100_000),
@@ -83,7 +87,7 @@ class TestPosting:
 
     def test_a_call_never_sent_posts_nothing_and_frees_what_it_held(self) -> None:
         budget = BudgetFactory(limit_nanos=100_000)
-        reserved = reserve(department_id=budget.department_id)
+        reserved = opened(budget.department_id)
         services.void(reservation_id=reserved.reservation_id)
         services.void(reservation_id=reserved.reservation_id)
         assert Reservation.objects.get().state == Reservation.State.VOID
@@ -92,7 +96,7 @@ class TestPosting:
 
     def test_a_call_ends_once(self) -> None:
         department = DepartmentFactory()
-        voided, settled = (reserve(department_id=department.pk) for _call in range(2))
+        voided, settled = (opened(department.pk) for _call in range(2))
         services.void(reservation_id=voided.reservation_id)
         settle(settled, 1)
         with pytest.raises(CallEndedError):
@@ -101,6 +105,20 @@ class TestPosting:
             services.void(reservation_id=settled.reservation_id)
         with pytest.raises(CallEndedError):
             services.void(reservation_id=uuid4())
+
+    def test_a_call_opened_twice_is_held_and_booked_once_whoever_ends_it(self) -> None:
+        """Whoever lost the answer asks again and goes on; of two who do, what the first ends with counts."""
+        budget = BudgetFactory(limit_nanos=1_000_000)
+        context = call_context(department_id=budget.department_id)
+        first, again = (reserve(context) for _repeat in range(2))
+        assert again == first
+        assert not again.is_settled
+        assert BudgetPeriod.objects.get().reserved_nanos == 100_000
+        assert {settle(first, 60), settle(again, 90)} == {60_000}
+        assert entries() == [("SETTLEMENT", "department", "provider", 60_000)]
+        period = BudgetPeriod.objects.get()
+        assert (period.spent_nanos, period.reserved_nanos) == (60_000, 0)
+        assert reserve(context).is_settled
 
     @pytest.mark.parametrize(
         ("tokens", "entry"),
@@ -113,13 +131,19 @@ class TestPosting:
         self, tokens: int, entry: tuple[str, str, str, int]
     ) -> None:
         budget = BudgetFactory(limit_nanos=1_000_000)
-        reserved = reserve(department_id=budget.department_id)
+        reserved = opened(budget.department_id)
         services.settle_expired(at=timezone.now() + timedelta(hours=1))
         for _repeat in range(2):
             settle(reserved, tokens)
         assert [one for one in entries() if one[0] == "TRUE_UP"] == [entry]
         period = BudgetPeriod.objects.get()
         assert (period.spent_nanos, period.reserved_nanos) == (tokens * NANOS_PER_TOKEN, 0)
+
+    def test_an_estimate_is_put_right_by_no_other_estimate(self) -> None:
+        reserved = opened(DepartmentFactory().pk)
+        services.settle_expired(at=timezone.now() + timedelta(hours=1))
+        assert settle(reserved, 30, Outcome.ESTIMATED) == 100_000
+        assert [kind for kind, *_accounts in entries()] == ["SETTLEMENT"]
 
     def test_each_meter_has_a_price_of_its_own(self) -> None:
         for number, meter in enumerate(Meter, start=1):
@@ -143,6 +167,27 @@ class TestPosting:
         assert settled.usage == usage
         assert settled.amount_nanos == 10 * sum(range(1, len(Meter) + 1))
         assert len(UsageRecord.objects.get().price_ids) == len(Meter)
+
+    @pytest.mark.parametrize(
+        ("meters", "most"),
+        [
+            ({"input_meter": Meter.EMBEDDING}, 100),
+            ({"input_meter": Meter.BATCH_INPUT, "output_meter": Meter.BATCH_OUTPUT}, 110),
+            ({"input_meter": Meter.AUDIO}, 0),
+        ],
+    )
+    def test_a_call_holds_the_plain_price_where_its_meter_has_none(
+        self, meters: dict[str, Meter], most: int
+    ) -> None:
+        reserved = services.reserve(
+            context=call_context(),
+            provider_code="provider",
+            model_code="model",
+            max_input_tokens=100,
+            max_output_tokens=10 if "output_meter" in meters else 0,
+            **meters,  # type: ignore[arg-type]
+        )
+        assert reserved.max_nanos == most * NANOS_PER_TOKEN
 
     def test_meters_without_a_price_cost_what_the_plain_ones_do(self) -> None:
         settled = settled_call(

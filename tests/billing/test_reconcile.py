@@ -70,7 +70,7 @@ def books(department: Department, owner: User) -> list[UUID]:
     services.void(reservation_id=ids[3])
     settle(ids[4], 12, Outcome.COMPLETED)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT billing_roll_up_v1(2)")
+        cursor.execute("SELECT billing_roll_up_v2(2)")
     return ids
 
 
@@ -209,6 +209,16 @@ TAMPERINGS: dict[str, tuple[str, set[str]]] = {
             ("amount_nanos", "total_amount"),
         )
     },
+    **{
+        f"an amount of {table} is off": (
+            f"UPDATE {table} SET amount_nanos = amount_nanos + 1",
+            {"total_amount"},
+        )
+        for table in (
+            *("billing_departmentcost", "billing_departmenthourcost", "billing_organisationcost"),
+            *("billing_persondaycost", "billing_membercost", "billing_personweekcost"),
+        )
+    },
     "a call is rolled up twice": (
         "UPDATE billing_reservation SET is_rolled_up = NOT is_rolled_up WHERE state = 'SETTLED'",
         {"total_calls", "total_tokens", "total_amount"},
@@ -288,7 +298,7 @@ class TestRemovedMonths:
         )
         settle(reserved.reservation_id, 9, Outcome.COMPLETED)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT billing_roll_up_v1(10)")
+            cursor.execute("SELECT billing_roll_up_v2(10)")
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("DROP TABLE billing_usagerecord_2031_02")
         return moment.replace(day=1)

@@ -17,13 +17,13 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from apps.accounts.models import Department
 from apps.billing import savings, services
-from apps.billing.models import Mechanism, Meter, Saving
+from apps.billing.models import LedgerEntry, Mechanism, Meter, Outcome, Saving
 from apps.billing.savings import Attributed, Identity
 from apps.billing.types import Usage
 from apps.core.ids import uuid7
 from apps.core.money import amount_nanos
 from tests.factories.accounts import DepartmentFactory
-from tests.factories.billing import PriceFactory, settled_call
+from tests.factories.billing import PriceFactory, call_context, settled_call
 
 NOVEMBER, DECEMBER = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
 COSTS = st.integers(0, 10**15)
@@ -117,11 +117,59 @@ def test_a_request_of_several_calls_is_one_identity(
     settled_call()
     note(department, Mechanism.ROUTE, 500, request_id=request_id)
     note(department, Mechanism.PACKING, 0, 30, request_id=request_id)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         sums = savings.identity(request_id)
     assert sums == Identity(3_000, 500, 30)
     assert sums.baseline_nanos == 3_470
     assert savings.identity(uuid4()) == Identity(0, 0, 0)
+
+
+@pytest.mark.django_db
+def test_what_calls_cost_is_found_by_the_calls() -> None:
+    entries = LedgerEntry.objects.of_calls().filter(reservation_id__in=[uuid4()])
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "ledger_call_once" in entries.explain()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_late_usage_after_an_estimate_is_in_the_identity() -> None:
+    """A call whose process died is charged at all it could use; then the provider's usage comes, mostly cached."""
+    for meter, nanos in {"INPUT": 3_000_000_001, "CACHE_READ": 300_000_007}.items():
+        PriceFactory(meter=meter, nanos_per_million_tokens=nanos)
+    department = DepartmentFactory()
+    context = call_context(department_id=department.pk)
+    call = services.reserve(
+        context=context,
+        provider_code="provider",
+        model_code="model",
+        max_input_tokens=40_000,
+        max_output_tokens=0,
+        at=NOVEMBER,
+    )
+
+    def ended(outcome: Outcome, usage: Usage) -> None:
+        services.settle(
+            reservation_id=call.reservation_id,
+            outcome=outcome,
+            usage=usage,
+            elapsed_ms=1,
+            at=NOVEMBER,
+        )
+
+    ended(Outcome.ESTIMATED, Usage(input_tokens=40_000, is_estimated=True))
+    fresh, cached = 1_001, 30_007
+    cost = amount_nanos(tokens_and_prices=[(fresh, 3_000_000_001), (cached, 300_000_007)])
+    plain = amount_nanos(tokens_and_prices=[(fresh + cached, 3_000_000_001)])
+    # What comes after the first late usage changes nothing.
+    for usage in (Usage(fresh, cached), Usage(7, 9), Usage(fresh, cached)):
+        ended(Outcome.COMPLETED, usage)
+        assert savings.identity(context.request_id) == Identity(cost, plain - cost, 0)
+    [saving] = Saving.objects.filter(request_id=context.request_id)
+    assert (saving.mechanism, saving.attempt) == (Mechanism.PROVIDER_CACHE, context.attempt)
+    assert savings.actual_nanos(NOVEMBER, DECEMBER) == cost
+    assert savings.actual_nanos(NOVEMBER, DECEMBER, (department.pk,)) == cost
+    assert savings.actual_nanos(DECEMBER, DECEMBER + timedelta(days=31)) == 0
 
 
 def note(

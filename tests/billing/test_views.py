@@ -181,14 +181,64 @@ def test_budgets_that_concern_somebody_say_what_is_left(
     spend(owner, department, 3)
     answer = get(owner, "usage")
     found = {card.id: card for card in answer.context["page"].budgets}
-    assert {pk: card.left_nanos for pk, card in found.items()} == {
-        shared.pk: 7 * NANOS_PER_UNIT,
-        own.pk: 3 * NANOS_PER_UNIT,
+    assert {pk: card.left for pk, card in found.items()} == {
+        shared.pk: "7.00 $",
+        own.pk: "3.00 $",
     }
     assert "The fair" in found[own.pk].increases[0]
     assert found[own.pk].says == "3.00 $ of 6.00 $ spent."
     assert found[shared.pk].soft_says == "Above 1.00 $, as now, you are warned."
     assert (found[shared.pk].bar.spent, found[shared.pk].bar.soft) == (300, 100)
+
+
+def test_products_have_names_on_pages_and_codes_in_exports(
+    owner: User, department: Department
+) -> None:
+    spend(owner, department, 2)
+    spend(owner, department, 1, product="documents")
+    call = spend(owner, department, 3, product="kiosk")
+    page = get(owner, "usage").context["page"]
+    million = NANOS_PER_UNIT
+    assert lines(page, "Products") == {
+        "kiosk": 3 * million,
+        "Chat": 2 * million,
+        "Documents": million,
+    }
+    [ranking] = [one for one in page.month.rankings if one.title == "Products"]
+    assert "product=chat" in {line.name: line.url for line in ranking.lines}["Chat"]
+    assert get(owner, "call", call.usage_record_id).context["call"].product == "kiosk"
+    header, *rows = rows_of(get(owner, "calls-csv"))
+    at = header.index("product")
+    assert {row[at] for row in rows} == {"chat", "documents", "kiosk"}
+
+
+def test_of_everybodys_budget_people_are_told_how_far_it_has_come_and_no_amount(
+    owner: User, colleague: User, outsider: User, department: Department
+) -> None:
+    everybody = BudgetFactory(
+        department=None, limit_nanos=765 * NANOS_PER_UNIT, soft_limit_nanos=612 * NANOS_PER_UNIT
+    )
+    BudgetIncrease.objects.create(
+        budget=everybody,
+        amount_nanos=235 * NANOS_PER_UNIT,
+        expires_at=timezone.now() + timedelta(days=1),
+        reason="Lent by the board",
+    )
+    spend(colleague, department, 543)
+    alerts.raise_due()
+    for person in (owner, outsider):
+        answer = get(person, "usage")
+        [card] = answer.context["page"].budgets
+        assert (card.left, card.says) == ("45 %", "54 % spent.")
+        assert card.soft_says == "From 84 % on you are warned."
+        asking = get(person, "ask", everybody.pk)
+        assert asking.context["budget"].left == "45 %"
+        told = answer.content.decode() + asking.content.decode()
+        for amount in ("543", "457", "765", "1,000", "847", "235", "Lent by the board"):
+            assert f"{amount} $" not in told
+            assert f"{amount}.00 $" not in told
+        assert "Everybody · A month: 50 % is spent." in told
+        assert not [row for row in rows_of(get(person, "usage-csv")) if "Budget" in row[0]]
 
 
 def test_what_earlier_answers_saved_is_told(owner: User, colleague: User) -> None:
@@ -511,7 +561,7 @@ def test_a_person_asks_and_the_head_approves_another_amount_once(
         assert b"answer" in told.content
     assert BudgetIncrease.objects.count() == 1
     [card] = get(owner, "usage").context["page"].budgets
-    assert card.left_nanos == 2 * NANOS_PER_UNIT
+    assert card.left == "2.00 $"
     assert card.requests[0].state == "Approved"
 
 
@@ -595,7 +645,7 @@ def test_a_head_sets_changes_and_removes_a_cap(
     cap = Budget.objects.get()
     assert (cap.department, cap.user, cap.limit_nanos) == (department, owner, 5 * NANOS_PER_UNIT)
     [card] = get(head, "department", department.code).context["page"].caps
-    assert card.left_nanos == 4 * NANOS_PER_UNIT
+    assert card.left == "4.00 $"
     post(head, "cap", cap.pk, limit="2", soft_limit="", at_limit="REFUSE")
     cap.refresh_from_db()
     assert (cap.limit_nanos, cap.soft_limit_nanos) == (2 * NANOS_PER_UNIT, None)
@@ -606,7 +656,7 @@ def test_a_head_sets_changes_and_removes_a_cap(
     spend(owner, department, 1)
     post(head, "new-cap", department.code, person=str(owner.pk), **CAP)
     [card] = get(head, "department", department.code).context["page"].caps
-    assert (card.id, card.left_nanos) == (cap.pk, 3 * NANOS_PER_UNIT)
+    assert (card.id, card.left) == (cap.pk, "3.00 $")
 
 
 def test_a_head_caps_nobody_else(

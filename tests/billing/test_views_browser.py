@@ -197,6 +197,9 @@ async def test_the_pages_look_right(
     await sync_to_async(a_month)(department, owner, colleague, head)
     await sync_to_async(budgets_of)(owner, department)
     budget = await Budget.objects.aget(user=None)
+    everybody: Budget = await sync_to_async(BudgetFactory)(
+        department=None, limit_nanos=40 * NANOS_PER_UNIT, soft_limit_nanos=30 * NANOS_PER_UNIT
+    )
     asked: BudgetRequest = await sync_to_async(requests.ask)(
         asker=colleague, budget_id=budget.pk, amount_nanos=NANOS_PER_UNIT, reason="The fair"
     )
@@ -214,6 +217,7 @@ async def test_the_pages_look_right(
     await _look(theirs, "/usage/departments/support/calls/", "department-calls", theme)
     await _look(theirs, "/usage/departments/support/caps/", "cap", theme)
     await _look(theirs, f"/usage/requests/{asked.pk}/", "request", theme)
+    await Budget.objects.filter(pk=everybody.pk).aupdate(is_enabled=False)
     await _look(
         await signed_in(browser, server, outsider, color_scheme=theme), "/usage/", "empty", theme
     )

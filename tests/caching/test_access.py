@@ -223,3 +223,34 @@ def test_reads_the_database_refuses_are_dropped_and_counted_and_the_next_are_wri
     assert reads() == 1
     assert flusher.dropped_count == 1
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pool_closed_under_the_flusher_loses_nothing_and_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As Celery does around each task of a prefork child, whose flusher is a thread beside them."""
+    buffer = Buffer(10)
+    one = by_hand(buffer)
+    buffer.accesses.append((KEYSPACE.name, digest(5), Level.MISS, 1.0, 10.0, 20.0, 0))
+    connection.ensure_connection()
+    connection.close()
+    assert connection.pool is not None
+    connection.pool.close()
+    one.flush()
+    assert not caplog.records
+    del connection._connection_pools[connection.alias]
+    one.flush()
+    assert (reads(), one.dropped_count) == (1, 0)
+    # One that stays closed is.
+    connection.close()
+    connection.pool.close()
+    buffer.accesses.append((KEYSPACE.name, digest(6), Level.MISS, 1.0, 10.0, 20.0, 0))
+    for _round in range(4):
+        one.flush()
+    del connection._connection_pools[connection.alias]
+    assert [record.message for record in caplog.records] == [
+        "the access log is not written: it waits, bounded"
+    ]
+    one.flush()
+    assert (reads(), one.dropped_count) == (2, 0)

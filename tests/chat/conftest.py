@@ -1,31 +1,27 @@
 """What the chat tests share."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
-from asgiref.sync import sync_to_async
-from django.db import connections
 
+from apps.accounts.models import User
+from tests.browsing import browser as browser
+from tests.browsing import connections_returned as connections_returned
+from tests.browsing import page as page
 from tests.chat.serving import Server, serving
+from tests.factories.llm import route_to
+from tests.fake_provider import FakeProvider
 
 
-@pytest.fixture(scope="module")
-def server(django_db_setup: None) -> Iterator[Server]:
-    """A real server on the test's database."""
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def other_server(django_db_setup: None) -> Iterator[Server]:
-    """A second process beside the first."""
+    """A second process beside the first, as long-lived as that one."""
     with serving() as running:
         yield running
 
 
-@pytest_asyncio.fixture
-async def connections_returned() -> AsyncIterator[None]:
-    """Give back what the test's asynchronous queries opened on their own thread."""
-    yield
-    await sync_to_async(connections.close_all)()
+@pytest.fixture
+def provider(fake_provider: FakeProvider, owner: User) -> FakeProvider:
+    """A provider with a route for answers."""
+    route_to(fake_provider)
+    return fake_provider

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -60,6 +61,8 @@ class Server:
             try:
                 httpx2.get(f"{self.url}/chat/", timeout=60)
             except httpx2.ConnectError:
+                # The server needs the processor more than the question does.
+                time.sleep(0.05)
                 continue
             return
 

@@ -175,6 +175,24 @@ class TestCachedOnly:
         assert [one.path for one in fake_provider.requests] == ["/v1/embeddings"]
         assert UsageRecord.objects.get().purpose == Purpose.QUERY_EMBEDDING
 
+    def test_where_no_earlier_answer_could_be_found_nothing_is_bought(
+        self, fake_provider: FakeProvider, owner: User, limit: Callable[[], None]
+    ) -> None:
+        first = ask(owner)
+        limit()
+        fake_provider.requests.clear()
+        bought = UsageRecord.objects.count()
+        vain: list[tuple[str, dict[str, Any]]] = [
+            ("And for part-timers?", {"conversation": first.conversation, "parent": str(first.pk)}),
+            ("How many days of leave do I have left today?", {}),
+        ]
+        for question, fields in vain:
+            with pytest.raises(BudgetExceededError) as raised:
+                ask(owner, question, **fields)
+            assert raised.value.refusal.is_soft
+        assert fake_provider.requests == []
+        assert UsageRecord.objects.count() == bought
+
 
 def _asked_to_the_end(owner: User, question: str) -> None:
     """Ask as the desk does: prepare, then the model."""

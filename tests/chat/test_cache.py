@@ -18,7 +18,7 @@ from apps.accounts.models import Membership, User
 from apps.accounts.services import audience_of_department, everyone, paying_department
 from apps.caching import listener, local, outbox, policies
 from apps.caching.models import CachePolicy
-from apps.chat import prepare, services
+from apps.chat import history, services
 from apps.chat.finish import finish
 from apps.chat.models import Conversation, Feedback, Message
 from apps.chat.tree import Tree, read_tree
@@ -354,9 +354,9 @@ def test_the_turns_before_a_question_are_read_once(owner: User) -> None:
     for _regenerated in range(2):
         reply = waiting_reply(conversation)
         with CaptureQueriesContext(connection) as queries:
-            turns.append(prepare._history(reply))
+            turns.append(history.before(reply))
     assert len(turns[0]) == 6
     assert turns[0] == turns[1]
     assert not any("chat_message" in query["sql"] for query in queries)
     first = waiting_reply(conversation_of(owner, turns=0))
-    assert prepare._history(first) == ()
+    assert history.before(first) == ()

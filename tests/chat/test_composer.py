@@ -224,6 +224,15 @@ class TestOthers:
         values = {"content": "How many?", "conversation": str(conversation.pk)}
         assert client.post(reverse("chat:price"), values).status_code == 404
 
+    def test_of_everybodys_budget_only_the_share_is_told(
+        self, owner: User, outsider: User, choice: Choice
+    ) -> None:
+        Budget.objects.create(limit_nanos=8 * 10**9, period="TOTAL")
+        BudgetPeriod.objects.update(spent_nanos=3 * 10**9)
+        for user in (owner, outsider):
+            found = told(user)
+            assert (found["budget"], found["left_nanos"]) == ("62 % left", None)
+
     def test_the_department_chosen_pays(self, owner: User, choice: Choice) -> None:
         other = DepartmentFactory(name="Zoo")
         owner.memberships.create(department=other)

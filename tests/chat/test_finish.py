@@ -15,7 +15,8 @@ from apps.billing.models import Outcome as CallOutcome
 from apps.billing.models import Purpose
 from apps.billing.types import CallContext, Usage
 from apps.chat.finish import finish, sweep
-from apps.chat.live import PREPARED, STREAMED, stream_key
+from apps.chat.live.events import PREPARED, STREAMED
+from apps.chat.live.stream import stream_key
 from apps.chat.models import Conversation, Message
 from apps.chat.types import ANSWER_ATTEMPT, QUESTION_ATTEMPT, Basis, Outcome, Place
 from apps.documents.models import Document

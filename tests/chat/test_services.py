@@ -6,7 +6,7 @@ from apps.accounts.models import Membership, User
 from apps.accounts.services import NoDepartmentError
 from apps.chat import services
 from apps.chat.models import Conversation, Feedback, Message
-from apps.chat.services import (
+from apps.chat.questions import (
     ChatError,
     Draft,
     KeyUsedError,

@@ -10,14 +10,11 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.billing.models import Outcome, UsageRecord
-from apps.chat import finish
-from apps.chat.live import LiveReply
 from apps.chat.models import Conversation, Message
-from apps.chat.replies import PREPARE_THREADS, Desk, Running
-from apps.chat.types import Basis
+from apps.chat.steps import PREPARE_THREADS
 from apps.core.ids import uuid7
 from apps.llm.models import Route
-from tests.chat.serving import POOL_SIZE, Browser, Server, serving, text_of
+from tests.chat.serving import POOL_SIZE, Browser, Server, text_of
 from tests.factories.llm import route_to
 from tests.fake_provider import BREAK, FakeProvider, Gate
 
@@ -25,13 +22,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("connections_returned"),
 ]
-
-
-@pytest.fixture
-def provider(fake_provider: FakeProvider, owner: User) -> FakeProvider:
-    """A provider with a route for answers."""
-    route_to(fake_provider)
-    return fake_provider
 
 
 async def reply_in_database(reply_id: str) -> Message:
@@ -141,27 +131,6 @@ async def test_a_reload_joins_in_mid_stream_from_the_first_token(
     assert rest[-1][0] == "done"
 
 
-async def test_another_process_joins_through_valkey(
-    server: Server, other_server: Server, provider: FakeProvider, owner: User
-) -> None:
-    gate = Gate()
-    provider.will_answer("Twenty", gate, " days")
-    async with (
-        Browser(server, owner) as browser,
-        Browser(other_server, owner) as elsewhere,
-        browser.ask() as events,
-    ):
-        accepted = await events.until("accepted")
-        await events.until("token")
-        async with elsewhere.stream("GET", f"/chat/messages/{accepted['reply']}/stream/") as joined:
-            assert (await joined.until("token"))["text"] == "Twenty"
-            gate.open()
-            rest = [event async for event in joined]
-
-    assert text_of(rest) == " days"
-    assert "Twenty days" in rest[-1][1]["html"]
-
-
 async def test_stop_ends_the_provider_call_within_a_second(
     server: Server, provider: FakeProvider, owner: User
 ) -> None:
@@ -182,35 +151,6 @@ async def test_stop_ends_the_provider_call_within_a_second(
     record = await UsageRecord.objects.aget(request_id=reply.request_id)
     assert record.outcome == Outcome.CANCELLED
     assert reply.receipt["amount_nanos"] == record.amount_nanos
-
-
-async def test_a_stop_told_twice_lets_the_call_be_settled() -> None:
-    desk = Desk()
-    stopped, may_settle, settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    async def work() -> str | None:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            stopped.set()
-            await may_settle.wait()
-            settled.set()
-            raise
-        return None
-
-    reply_id = uuid7()
-    running = Running(reply_id, uuid7(), LiveReply(reply_id, desk.relay), 0.0, Basis(reason=""))
-    desk._running[reply_id] = running
-    running.work = asyncio.create_task(work())
-    await asyncio.sleep(0)
-    desk.cancel(reply_id)
-    await stopped.wait()
-    # The signal through Valkey and the watcher come on top of the view's own call.
-    desk.cancel(reply_id)
-    may_settle.set()
-    await asyncio.wait({running.work})
-    await desk.aclose()
-    assert settled.is_set()
 
 
 async def test_a_hanging_embedding_model_holds_up_no_other_reply(
@@ -236,24 +176,6 @@ async def test_a_hanging_embedding_model_holds_up_no_other_reply(
         assert (await events.until("done"))["state"] == "STOPPED"
         gate.open()
         await asyncio.gather(*asking)
-
-
-async def test_stop_reaches_a_reply_of_another_process(
-    server: Server, other_server: Server, provider: FakeProvider, owner: User
-) -> None:
-    provider.will_answer("Twenty", Gate(), " days")
-    async with (
-        Browser(server, owner) as browser,
-        Browser(other_server, owner) as elsewhere,
-        browser.ask() as events,
-    ):
-        accepted = await events.until("accepted")
-        await events.until("token")
-        asked = time.monotonic()
-        await elsewhere.http.post(f"/chat/messages/{accepted['reply']}/stop/")
-        await asyncio.to_thread(provider.client_left.wait)
-        assert time.monotonic() - asked < 1
-        assert (await events.until("done"))["state"] == "STOPPED"
 
 
 async def test_deleting_a_conversation_stops_its_reply(
@@ -306,57 +228,8 @@ async def test_a_broken_stream_keeps_what_arrived(
     )
 
 
-async def test_a_killed_process_leaves_a_failed_reply_with_what_was_streamed(
-    provider: FakeProvider, owner: User
-) -> None:
-    provider.will_answer("Twenty", Gate(), " days")
-    with serving() as doomed:
-        async with Browser(doomed, owner) as browser, browser.ask() as events:
-            accepted = await events.until("accepted")
-            await events.until("token")
-            with pytest.raises(Exception, match=r".*"):  # noqa: PT012 - the kill and the broken stream are one event
-                await _token_in_valkey(accepted["reply"])
-                await asyncio.to_thread(doomed.kill)
-                await events.until("done")
-        await _end_lease(accepted["reply"])
-        await sync_to_async(finish.sweep)()
-
-    reply = await reply_in_database(accepted["reply"])
-    assert (reply.state, reply.content, reply.error_code) == (
-        Message.State.FAILED,
-        "Twenty",
-        "lost",
-    )
-
-
-async def _token_in_valkey(reply_id: str) -> None:
-    from apps.chat import live
-
-    while not live.recover(UUID(reply_id)).text:
-        await asyncio.sleep(0)
-
-
 async def _end_lease(reply_id: str) -> None:
     await Message.objects.filter(pk=UUID(reply_id)).aupdate(lease_expires_at=timezone.now())
-
-
-async def test_a_stopping_server_saves_what_was_streamed(
-    provider: FakeProvider, owner: User
-) -> None:
-    provider.will_answer("Twenty", Gate(), " days")
-    with serving() as ending:
-        async with Browser(ending, owner) as browser:
-            async with browser.ask() as events:
-                accepted = await events.until("accepted")
-                await events.until("token")
-            await asyncio.to_thread(ending.stop)
-
-    reply = await reply_in_database(accepted["reply"])
-    assert (reply.state, reply.content, reply.error_code) == (
-        Message.State.FAILED,
-        "Twenty",
-        "interrupted",
-    )
 
 
 async def test_forty_streams_live_on_a_pool_of_five(

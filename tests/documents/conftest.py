@@ -1,5 +1,5 @@
-"""The browser and the server of the page tests here; one server for all of them."""
+"""The browser of the page tests here, and the owner's page in it."""
 
 from tests.browsing import browser as browser
 from tests.browsing import connections_returned as connections_returned
-from tests.browsing import server as server
+from tests.browsing import page as page

@@ -1,52 +1,31 @@
-"""What is kept of documents: shared by those who may read it, right after each change, whoever makes it."""
+"""What is kept of the pages of documents: right after each change, whoever makes it, for those who may read them."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 import pytest
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 
 from apps.accounts.access import scope_of
-from apps.accounts.models import Audience, AudienceMember, Department, Membership, User
+from apps.accounts.models import Department, Membership, User
 from apps.accounts.services import (
     audience_of_department,
-    audience_of_user,
-    everyone,
 )
-from apps.billing.models import Purpose, UsageRecord
 from apps.caching import listener, local, outbox, policies
 from apps.caching.models import CachePolicy
-from apps.documents import readable, retrieval, runs, sentences, services
-from apps.documents.lexical import index_version
-from apps.documents.models import Document, DocumentVersion, Page, Passage, PassageEmbedding
+from apps.documents import readable, runs, services
+from apps.documents.models import Document, Page
 from apps.documents.serving import serve_version
 from apps.documents.types import Sharing, Visibility
-from apps.llm.errors import LLMError
-from apps.llm.models import Route
 from tests.caching.unreachable import unreachable
 from tests.caching.waiting import until
 from tests.factories.accounts import MembershipFactory, UserFactory
-from tests.factories.billing import call_context
 from tests.factories.documents import served, served_version
-from tests.factories.llm import route_to
-from tests.fake_provider import FakeProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-MODEL = UUID(int=7)
-QUESTIONS = ("annual leave", "travel costs")
-VECTOR = np.full(8, 8**-0.5, dtype=np.float32)
-
-Facts = set[tuple[object, ...]]
 
 
 @pytest.fixture(autouse=True)
@@ -61,338 +40,6 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
-
-
-def context_of(department: Department) -> Any:
-    """Return the context of another search the department pays for."""
-    return call_context(department_id=department.pk, purpose=Purpose.QUERY_EMBEDDING)
-
-
-def found(user: User, question: str, *, is_cached: bool = True) -> Facts:
-    """Return what a search tells of each passage it finds, through the cache or past it."""
-    with nullcontext() if is_cached else transaction.atomic():
-        result = retrieval.search(
-            user=user,
-            question=question,
-            context=call_context(department_id=UUID(int=1)),
-            passage_count=200,
-            embedded=retrieval.EmbeddedQuestion(VECTOR, MODEL, 0),
-        )
-    return {
-        (one.passage_id, one.document_id, one.version_id, one.document_name, one.text)
-        for one in result.passages
-    }
-
-
-class World:
-    """People, departments, and documents that hypothesis changes one way or another."""
-
-    def __init__(self, people: list[User], departments: list[Department]) -> None:
-        self.people = people
-        self.departments = departments
-        self.number = 0
-        self.begin()
-
-    def begin(self) -> None:
-        """Have the same to choose from in each example: nothing but people, each in a department."""
-        for document in Document.objects.all():
-            document.delete()
-        Audience.objects.all().delete()
-        Membership.objects.all().delete()
-        User.objects.update(is_active=True)
-        for person, department in zip(self.people, self.departments, strict=True):
-            person.is_active = True
-            Membership.objects.create(user=person, department=department)
-
-    def document(self, draw: Any) -> Document | None:
-        """Return one of the documents."""
-        documents = list(Document.objects.order_by("pk"))
-        return draw.draw(st.sampled_from(documents)) if documents else None
-
-    def person(self, draw: Any) -> User:
-        """Return one of the people."""
-        return draw.draw(st.sampled_from(self.people))
-
-    def audience(self, draw: Any) -> Audience:
-        """Return an audience of any kind."""
-        audiences = [everyone(), *map(audience_of_department, self.departments[1:])]
-        audiences += [audience_of_user(person) for person in self.people[:2]]
-        audiences += list(Audience.objects.filter(kind="CUSTOM").order_by("pk"))
-        return draw.draw(st.sampled_from(audiences))
-
-
-Operation = Callable[[World, Any], object]
-
-
-def add(world: World, draw: Any) -> None:
-    """Somebody's document is read."""
-    world.number += 1
-    texts = [f"{draw.draw(st.sampled_from(QUESTIONS))} {world.number}."]
-    served(world.people[0], *texts, audience=world.audience(draw))
-
-
-def share(world: World, draw: Any) -> None:
-    """An owner changes who reads a document."""
-    document = world.document(draw)
-    if document is None:
-        return
-    kind = draw.draw(st.sampled_from(list(Sharing)))
-    mine = Department.objects.payable_by(document.owner).first()
-    visibility = Visibility(kind, mine, [world.person(draw)])
-    services.change_visibility(document=document, by=document.owner, visibility=visibility)
-
-
-def read_again(world: World, draw: Any) -> None:
-    """A new version serves."""
-    document = world.document(draw)
-    if document is None:
-        return
-    world.number += 1
-    with transaction.atomic():
-        version = served_version(document, [f"travel costs, again {world.number}."])
-        serve_version(document, version.pk)
-
-
-def rename(world: World, draw: Any) -> None:
-    """An owner gives a document another name."""
-    document = world.document(draw)
-    if document is not None:
-        world.number += 1
-        services.rename(document=document, name=f"name {world.number}.pdf")
-
-
-def delete(world: World, draw: Any) -> None:
-    """An owner deletes a document, or an operator's admin does."""
-    document = world.document(draw)
-    if document is None:
-        return
-    if draw.draw(st.booleans()):
-        services.delete(document=document)
-    else:
-        document.delete()
-
-
-def rename_in_bulk(world: World, draw: Any) -> None:
-    """A data migration renames."""
-    world.number += 1
-    Document.objects.update(name=f"all {world.number}.pdf")
-
-
-def move_by_hand(world: World, draw: Any) -> None:
-    """Somebody moves documents to another audience in SQL."""
-    audience, document = world.audience(draw), world.document(draw)
-    if document is None:
-        return
-    statements = [
-        ("UPDATE documents_document SET audience_id = %s WHERE id = %s", document.pk),
-        (
-            (
-                "UPDATE documents_passage SET audience_id = %s WHERE version_id IN "
-                "(SELECT id FROM documents_documentversion WHERE document_id = %s)"
-            ),
-            document.pk,
-        ),
-    ]
-    # One of them alone hides the passages; both give them to others.
-    chosen = draw.draw(st.lists(st.sampled_from(statements), min_size=1, unique=True))
-    with transaction.atomic(), connection.cursor() as cursor:
-        for statement, key in chosen:
-            cursor.execute(statement, [audience.pk, key])
-
-
-def edit_by_hand(world: World, draw: Any) -> None:
-    """Somebody withdraws passages, brings them back, or changes their text in SQL."""
-    statement = draw.draw(
-        st.sampled_from(
-            [
-                "UPDATE documents_passage SET is_serving = false WHERE id %% 2 = 0",
-                "UPDATE documents_passage SET is_serving = true",
-                "UPDATE documents_passage SET text = text || '!' WHERE id %% 2 = 1",
-                "UPDATE documents_document SET active_version_id = NULL",
-            ]
-        )
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [])
-
-
-def add_by_hand(world: World, draw: Any) -> None:
-    """A repair adds a passage to a version that serves."""
-    version = DocumentVersion.objects.filter(passages__is_serving=True).order_by("pk").first()
-    if version is None:
-        return
-    last = version.passages.order_by("ordinal").last()
-    assert last is not None
-    with transaction.atomic():
-        Passage.objects.create(
-            version=version,
-            audience_id=last.audience_id,
-            ordinal=last.ordinal + 1,
-            page_number=1,
-            start_offset=0,
-            end_offset=12,
-            text="annual leave",
-            content_hash=b"0" * 32,
-            is_serving=True,
-        )
-        index_version(version.pk)
-
-
-def delete_by_hand(world: World, draw: Any) -> None:
-    """Somebody deletes passages in SQL."""
-    first = Passage.objects.order_by("pk").values_list("pk", flat=True).first()
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("DELETE FROM documents_posting WHERE passage_id = %s", [first])
-        cursor.execute("DELETE FROM documents_passageembedding WHERE passage_id = %s", [first])
-        cursor.execute("DELETE FROM documents_passage WHERE id = %s", [first])
-
-
-def join_or_leave(world: World, draw: Any) -> None:
-    """A person joins a department, or leaves it."""
-    user, department = world.person(draw), draw.draw(st.sampled_from(world.departments[1:]))
-    membership, is_new = Membership.objects.get_or_create(user=user, department=department)
-    # The owner stays where they pay.
-    if not is_new and user != world.people[0]:
-        membership.delete()
-
-
-def name_or_forget(world: World, draw: Any) -> None:
-    """A person is named in an audience, or taken out, past the services."""
-    user, custom = world.person(draw), Audience.objects.filter(kind="CUSTOM").order_by("pk").first()
-    if custom is not None:
-        member, is_new = AudienceMember.objects.get_or_create(audience=custom, user=user)
-        if not is_new:
-            member.delete()
-
-
-def switch_off_or_on(world: World, draw: Any) -> None:
-    """A person is deactivated, or comes back."""
-    user = world.person(draw)
-    user.is_active = not user.is_active
-    user.save(update_fields=["is_active"])
-
-
-def embed(world: World, draw: Any) -> None:
-    """A passage that serves gets its vector: from now on it is found by meaning."""
-    bare = Passage.objects.filter(embeddings__isnull=True).order_by("pk").first()
-    if bare is not None:
-        PassageEmbedding.objects.create(
-            passage=bare, llm_model_id=MODEL, content_hash=bare.content_hash, vector=VECTOR
-        )
-
-
-OPERATIONS: list[Operation] = [
-    add, share, read_again, rename, delete, rename_in_bulk, move_by_hand, edit_by_hand, add_by_hand, delete_by_hand, join_or_leave,
-    name_or_forget, switch_off_or_on, embed,
-]  # fmt: skip
-
-
-@examples(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(data=st.data())
-def test_a_search_through_the_cache_is_a_search_past_it_whatever_has_happened(
-    owner: User, colleague: User, outsider: User, data: Any
-) -> None:
-    """Real PostgreSQL and Valkey, no relay: generations alone keep it right."""
-    people = [User.objects.get(pk=person.pk) for person in (owner, colleague, outsider)]
-    support = Department.objects.get(code="support")
-    [other] = Department.objects.exclude(pk=support.pk)
-    world = World(people, [support, support, other])
-    for operation in data.draw(st.lists(st.sampled_from(OPERATIONS), min_size=1, max_size=8)):
-        operation(world, data)
-        for person in people:
-            for question in QUESTIONS:
-                kept = found(person, question)
-                assert kept == found(person, question, is_cached=False), operation.__name__
-                assert kept == found(person, question)
-
-
-def test_two_people_of_one_scope_share_what_was_found(owner: User, outsider: User) -> None:
-    served(owner, "Annual leave is 28 days.", audience=everyone())
-    # Nobody's own audience is part of theirs: both read for everyone alone.
-    Audience.objects.filter(kind__in=["USER", "DEPARTMENT"]).delete()
-    first = found(owner, "annual leave")
-    with CaptureQueriesContext(connection) as queries:
-        assert found(outsider, "annual leave") == first != set()
-    assert len(queries) == 1, "the scope alone is read"
-
-
-def test_ones_own_passages_are_found_by_nobody_else(
-    owner: User, colleague: User, outsider: User
-) -> None:
-    served(owner, "Annual leave is 28 days.")
-    assert found(owner, "annual leave")
-    assert not found(colleague, "annual leave")
-    assert not found(outsider, "annual leave")
-
-
-def test_other_documents_chosen_are_another_search(owner: User) -> None:
-    documents = [served(owner, f"Annual leave {number}.") for number in range(2)]
-
-    def search(chosen: list[UUID] | None) -> set[UUID]:
-        result = retrieval.search(
-            user=owner,
-            question="annual leave",
-            context=call_context(department_id=UUID(int=1)),
-            document_ids=chosen,
-            embedded=retrieval.EmbeddedQuestion(VECTOR, MODEL, 0),
-        )
-        return {one.document_id for one in result.passages}
-
-    for _round in range(2):
-        assert search(None) == {document.pk for document in documents}
-        assert search([documents[0].pk]) == {documents[0].pk}
-        assert search([]) == set()
-
-
-def test_a_question_is_embedded_once_for_everybody_and_paid_once(
-    owner: User, outsider: User, department: Department, fake_provider: FakeProvider
-) -> None:
-    route_to(fake_provider, Route.Use.EMBEDDING)
-    first = retrieval.embed_question(question="How long?", context=context_of(department))
-    again = retrieval.embed_question(question="How long?", context=context_of(department))
-    assert len(fake_provider.requests) == UsageRecord.objects.count() == 1
-    assert np.array_equal(first.vector, again.vector)
-    assert (again.llm_model_id, again.cost_nanos) == (first.llm_model_id, 0)
-    retrieval.embed_question(question="How long? ", context=context_of(department))
-    assert len(fake_provider.requests) == 2
-
-
-def test_a_failure_of_somebody_elses_embedding_is_not_ones_own(
-    department: Department, fake_provider: FakeProvider
-) -> None:
-    route_to(fake_provider, Route.Use.EMBEDDING)
-    fake_provider.will_fail(400)
-    with pytest.raises(LLMError):
-        retrieval.embed_question(question="How long?", context=context_of(department))
-    # At once: the store remembers the failure for a second.
-    embedded = retrieval.embed_question(question="How long?", context=context_of(department))
-    assert np.linalg.norm(embedded.vector) == pytest.approx(1, abs=1e-5)
-
-
-def test_sentences_are_embedded_once(
-    owner: User, department: Department, fake_provider: FakeProvider
-) -> None:
-    route_to(fake_provider, Route.Use.EMBEDDING)
-    served(owner, "Annual leave is 28 days. It is booked in the portal.")
-    orders = []
-    for question in (
-        "How much annual leave?",
-        "Where is annual leave booked?",
-        "How much annual leave?",
-    ):
-        result = retrieval.search(user=owner, question=question, context=context_of(department))
-        before = len(fake_provider.requests)
-        best = sentences.best_sentences(
-            retrieval=result, question=question, context=context_of(department), count=5
-        )
-        orders.append(([one.text for one in best], len(fake_provider.requests) - before))
-    assert [calls for _texts, calls in orders] == [1, 0, 0]
-    assert orders[0][0] == orders[2][0] != []
-
-
-# The pages of a document
 
 
 def shown(client: Client, document: Document, **query: object) -> Any:
@@ -592,5 +239,4 @@ def test_pages_come_without_valkey(owner: User, settings: Any) -> None:
     with unreachable(settings):
         services.rename(document=document, name="new.pdf")
         assert shown(client, document)["document"].name == "new.pdf"
-        assert found(owner, "annual leave")
         assert readable.choosable(owner).count == 1

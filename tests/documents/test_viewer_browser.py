@@ -1,13 +1,10 @@
 """The page of one document in a real browser: its passage, its versions, and many pages."""
 
 import pytest
-import pytest_asyncio
 from asgiref.sync import sync_to_async
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from apps.accounts.models import User
-from tests.browsing import signed_in
-from tests.chat.serving import Server
 from tests.factories.documents import served, served_version
 
 pytestmark = [
@@ -20,12 +17,6 @@ PARAGRAPH = (
     "proportion to their hours. Unused days are carried over up to a limit of five."
 )
 HANDBOOK_PAGE = "\n\n".join([PARAGRAPH] * 3)
-
-
-@pytest_asyncio.fixture
-async def page(browser: Browser, server: Server, owner: User) -> Page:
-    """The owner's page, on nothing yet."""
-    return await signed_in(browser, server, owner)
 
 
 async def test_a_citation_opens_at_its_passage(page: Page, owner: User) -> None:

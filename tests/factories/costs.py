@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Sum
+
 from apps.accounts.models import Department, User
-from apps.billing.models import HourlyCost, PersonCost, Purpose
+from apps.billing.models import DepartmentHourCost, HourlyCost, PersonCost, Purpose
 
 HOUR = timedelta(hours=1)
 TOKENS_A_CALL = 500
+SUMS = ("call_count", "input_tokens", "cached_input_tokens", "output_tokens", "amount_nanos")
 
 
 def hourly_costs(
@@ -22,6 +25,25 @@ def hourly_costs(
         if nanos
     ]
     HourlyCost.objects.bulk_create(HourlyCost(**row) for row in rows)
+    sum_hours(department)
+
+
+def sum_hours(department: Department) -> None:
+    """Make the department's sums by hour those of its hours by kind of call."""
+    DepartmentHourCost.objects.filter(department=department).delete()
+    sums = (
+        HourlyCost.objects.filter(department=department)
+        .values("starts_at", "department_id")
+        .annotate(**{f"sum_{name}": Sum(name) for name in SUMS})
+    )
+    DepartmentHourCost.objects.bulk_create(
+        DepartmentHourCost(
+            starts_at=row["starts_at"],
+            department_id=row["department_id"],
+            **{name: int(row[f"sum_{name}"]) for name in SUMS},
+        )
+        for row in sums
+    )
 
 
 def person_cost(department: Department, user: User, *, day: datetime, nanos: int) -> PersonCost:

@@ -13,7 +13,8 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from project.supervisor.console import Console
@@ -70,6 +71,25 @@ def _fill(url: str, rows: int, *, migrates: bool) -> None:
     except NotEmptyError as error:
         sys.exit(str(error))
     print(f"{rows} calls and their totals in {time.perf_counter() - started:.0f} s")  # noqa: T201
+
+
+@contextmanager
+def connect_to(url: str) -> Iterator[None]:
+    """Have Django's connection of this thread lead to a database that is filled; afterwards to its own again."""
+    import environ
+    from django.db import connection
+
+    own, named = connection.settings_dict, environ.Env.db_url_config(url)
+    parts = {name: named[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")}
+    connection.close()
+    # Without a pool: that of the own database stays as it is.
+    options = {key: value for key, value in own["OPTIONS"].items() if key != "pool"}
+    connection.settings_dict = {**own, **parts, "OPTIONS": options}
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict = own
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.accounts.models import ApiKey, Department, Membership, User
-from apps.billing import calendar
+from apps.billing import calendar, saving_months
 from apps.billing.costs import rollups, upkeep
 from apps.billing.models import Reservation, Saving
 from apps.core.ids import uuid7
@@ -28,6 +28,11 @@ TOTALS = (
     "billing_persondaycost",
     "billing_monthlycost",
     "billing_personmonthlycost",
+    "billing_departmenthourcost",
+    "billing_organisationcost",
+    "billing_membercost",
+    "billing_personweekcost",
+    "billing_savingmonth",
 )
 
 
@@ -179,6 +184,7 @@ def load(sizes: Sizes, *, now: datetime | None = None) -> None:
             cursor.execute(f"VACUUM ANALYZE {table}")
         for starts_at in upkeep.months_with_cost():
             rollups.remake(starts_at=starts_at)
+        saving_months.keep(at=now)
         for table in TOTALS:
             cursor.execute(f"VACUUM ANALYZE {table}")
         cursor.execute("SET session_replication_role = origin")

@@ -10,7 +10,6 @@ from playwright.async_api import Browser, Page, Response, async_playwright
 from apps.accounts.models import User
 from tests.browsing import browser as browser
 from tests.browsing import connections_returned as connections_returned
-from tests.browsing import server as server
 from tests.browsing import signed_in
 from tests.chat.serving import Server
 from tests.factories.chat import conversation_of

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apps.billing.admin.budget_rows import BudgetRow, row_of
+from apps.billing.budgets.approvers import approver_names
 from apps.billing.budgets.state import of_budgets
 from apps.billing.models import Budget, BudgetIncrease, BudgetPeriod, BudgetRequest
 from apps.billing.pages.charts import axis_end
@@ -57,11 +58,12 @@ class BudgetPage:
     increases: Sequence[IncreaseLine]
     raised_nanos: int
     waiting: Sequence[BudgetRequest]
+    approvers: Sequence[str]
     has_gaps: bool
 
 
 def budget_page(budget: Budget, *, now: datetime) -> BudgetPage:
-    """Return what is shown of the budget (six queries)."""
+    """Return what is shown of the budget (eight queries)."""
     row = row_of(of_budgets(Budget.objects.filter(pk=budget.pk), at=now)[0])
     periods = list(budget.periods.order_by("-starts_at")[:PERIODS_SHOWN])
     increases = [_line(one, now) for one in _increases(budget)]
@@ -72,6 +74,7 @@ def budget_page(budget: Budget, *, now: datetime) -> BudgetPage:
         increases=increases,
         raised_nanos=sum(one.increase.amount_nanos for one in increases if one.is_running),
         waiting=list(waiting.select_related("asker").order_by("created_at")),
+        approvers=approver_names([budget])[budget.pk],
         has_gaps=any(one.has_gaps and one.pk == row.state.period_id for one in periods),
     )
 

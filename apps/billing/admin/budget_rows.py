@@ -44,7 +44,7 @@ def row_of(state: BudgetState) -> BudgetRow:
 
 
 def rows_of(budgets: "QuerySet[Budget]", *, at: datetime | None = None) -> list[BudgetRow]:
-    """Return these budgets as they stand, those with the greatest share spent first (three queries)."""
+    """Return these budgets as they stand, those with the greatest share spent first (two queries)."""
     rows = [row_of(state) for state in of_budgets(budgets, at=at)]
     return sorted(rows, key=lambda row: (-row.state.spent_percent, row.state.label))
 

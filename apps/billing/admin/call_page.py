@@ -8,7 +8,6 @@ from functools import partial
 from uuid import UUID
 
 from django.db.models import Q
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _t
 
 from apps.accounts.models import Department, User
@@ -16,30 +15,15 @@ from apps.billing.access import conversation_of_call
 from apps.billing.models import (
     BudgetPeriod,
     LedgerEntry,
-    Price,
     Reservation,
     Saving,
     UsageRecord,
 )
+from apps.billing.pages.call_lines import CallLine, lines_of
 from apps.billing.savings import Identity, identity
-from apps.billing.types import COUNTED_IN
-from apps.core.money import CURRENCY_SYMBOL, NANOS_PER_UNIT, TOKENS_PER_PRICE, in_units
+from apps.core.money import CURRENCY_SYMBOL, in_units
 
 LEAST_DECIMALS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class MeterLine:
-    """One term of the sum: units × price a million. `exact` is in units of the currency, not rounded.
-
-    `price` None: the meter had no price and cost nothing. `is_borrowed`: the price is another meter's.
-    """
-
-    label: str | Promise
-    unit_count: int
-    price: Price | None
-    is_borrowed: bool
-    exact: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +42,7 @@ class CallPage:
 
     reservation: Reservation
     record: UsageRecord | None
-    meters: Sequence[MeterLine]
+    meters: Sequence[CallLine]
     exact_sum: Decimal
     is_rounded: bool
     bookings: Sequence[Booking]
@@ -70,7 +54,7 @@ class CallPage:
     conversation_id: UUID | None
 
     @property
-    def terms(self) -> list[tuple[MeterLine, str]]:
+    def terms(self) -> list[tuple[CallLine, str]]:
         """Return the terms of the sum, each with its amount in full."""
         return [(line, self._in_full(line.exact)) for line in self.meters]
 
@@ -101,7 +85,7 @@ def call_page(pk: UUID, *, viewer: User) -> CallPage | None:
     if reservation is None:
         return None
     record = record_of(reservation)
-    meters = _meters(record) if record else []
+    meters = lines_of(record) if record else []
     exact_sum = sum((line.exact for line in meters), Decimal(0))
     bookings = _bookings(reservation)
     request_id = reservation.request_id
@@ -128,27 +112,6 @@ def record_of(reservation: Reservation) -> UsageRecord | None:
     return UsageRecord.objects.filter(pk=reservation.pk, created_at=reservation.created_at).first()
 
 
-def _meters(record: UsageRecord) -> list[MeterLine]:
-    prices = Price.objects.in_bulk(list(record.price_ids.values()))
-    lines = []
-    for meter, field in COUNTED_IN.items():
-        count = getattr(record, field)
-        if not count:
-            continue
-        price = prices.get(record.price_ids.get(meter))
-        nanos = price.nanos_per_million_tokens if price else 0
-        lines.append(
-            MeterLine(
-                label=meter.label,
-                unit_count=count,
-                price=price,
-                is_borrowed=price is not None and price.meter != meter,
-                exact=Decimal(count * nanos) / TOKENS_PER_PRICE / NANOS_PER_UNIT,
-            )
-        )
-    return lines
-
-
 def _bookings(reservation: Reservation) -> list[Booking]:
     # Each arm has its index: the call's own entries by the call, corrections by department and time.
     own = Q(kind__in=("SETTLEMENT", "EXCESS", "TRUE_UP"), reservation_id=reservation.pk)
@@ -166,20 +129,13 @@ def _bookings(reservation: Reservation) -> list[Booking]:
     entries.sort(key=_posted)
     named = partial(account_name, department=reservation.department)
     return [
-        Booking(entry, named(entry.debit), named(entry.credit), effect_of(entry))
+        Booking(entry, named(entry.debit), named(entry.credit), entry.effect_nanos)
         for entry in entries
     ]
 
 
 def _posted(entry: LedgerEntry) -> tuple[datetime, str]:
     return entry.posted_at, entry.kind
-
-
-def effect_of(entry: LedgerEntry) -> int:
-    """Return by how much an entry changes what its department owes: its debits add, its credits take away."""
-    owed = {f"department:{entry.department_id}", f"overdraft:{entry.department_id}"}
-    is_charge, is_credit = entry.debit in owed, entry.credit in owed
-    return entry.amount_nanos * (int(is_charge) - int(is_credit))
 
 
 def account_name(account: str, *, department: Department) -> str:

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from apps.billing import calendar
 from apps.billing.admin.cost_csv import CSV_HEADER, csv_rows
 from apps.billing.admin.cost_page import CALLS, OVERVIEW, chart, cost_page
-from apps.billing.forms.costs import PRODUCTS, Asked, CostForm
+from apps.billing.forms.costs import Asked, CostForm
+from apps.billing.models import Product
 from apps.core.csv import CONTENT_TYPE, rows_to_csv
 from apps.core.money import CURRENCY_SYMBOL
 
@@ -51,7 +52,7 @@ def filter_context(form: CostForm) -> dict[str, Any]:
     """Return what the shared form of filters needs besides the form."""
     is_valid = form.is_valid()
     return {
-        "products": PRODUCTS,
+        "products": Product.choices,
         "zone": str(calendar.zone()),
         "chosen": form.chosen() if is_valid else [],
         "asked": form.asked if is_valid else None,

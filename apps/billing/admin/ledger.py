@@ -20,7 +20,7 @@ from unfold.paginator import InfinitePaginator
 
 from apps.accounts.models import User
 from apps.billing import services
-from apps.billing.admin.call_page import account_name, effect_of
+from apps.billing.admin.call_page import account_name
 from apps.billing.calendar import zone
 from apps.billing.forms.ledger import CREDIT, CorrectionForm
 from apps.billing.models import LedgerEntry, Reservation
@@ -91,7 +91,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what the department owes"))
     def effect(self, entry: LedgerEntry) -> str:
-        nanos = effect_of(entry)
+        nanos = entry.effect_nanos
         return f"+{format_nanos(nanos)}" if nanos > 0 else format_nanos(nanos).replace("-", "−")
 
     @admin.display(description=_("call"))

@@ -1,5 +1,6 @@
 """Closed months and those that can close, their statements, and the shared costs spread over departments."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -106,7 +107,7 @@ class MonthCloseAdmin(ReadOnlyAdmin):
 
     def month_view(self, request: HttpRequest) -> HttpResponseBase:
         """Show a month with all its statements, and close it."""
-        month = self._month(request)
+        month = self._shown(request)
         form = CloseForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             title = month_title(month.starts_at)
@@ -135,20 +136,24 @@ class MonthCloseAdmin(ReadOnlyAdmin):
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """Show what one department's statement would be."""
-        month = self._month(request).of_department(request.GET.get("department", ""))
+        code = request.GET.get("department", "")
+        month = self._shown(request, department_code=code).of_department(code)
         if month.is_closed or not month.statements:
             raise Http404
         back = f"{reverse(MONTH_URL)}?month={month_code(month.starts_at)}"
         return _sheet(request, month.statements[0], back_url=back)
 
     def _month(self, request: HttpRequest) -> StatedMonth:
-        """Return the month that is asked for; one that has not begun is not found."""
+        """Return the month that is asked for, proved against the ledger."""
         now = timezone.now()
-        try:
-            starts_at = report.month_named(request.GET.get("month", ""), at=now)
-        except BillingError as error:
-            raise Http404 from error
-        return report.stated_month(starts_at=starts_at, at=now)
+        return report.stated_month(starts_at=_asked(request, now), at=now)
+
+    def _shown(self, request: HttpRequest, *, department_code: str | None = None) -> StatedMonth:
+        """Return the month that is asked for, as its totals have it while it is open."""
+        now = timezone.now()
+        return report.shown_month(
+            starts_at=_asked(request, now), at=now, department_code=department_code
+        )
 
     def _month_page(
         self, request: HttpRequest, month: StatedMonth, form: CloseForm
@@ -250,6 +255,14 @@ class SharedCostAdmin(JournalledAdmin):
         if cost.source_department:
             return _t("the cost of %s") % cost.source_department
         return format_nanos(cost.amount_nanos or 0)
+
+
+def _asked(request: HttpRequest, now: datetime) -> datetime:
+    """Return where the month begins that is asked for; one that has not begun is not found."""
+    try:
+        return report.month_named(request.GET.get("month", ""), at=now)
+    except BillingError as error:
+        raise Http404 from error
 
 
 def _sheet(

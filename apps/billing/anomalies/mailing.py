@@ -21,7 +21,14 @@ def send_waiting(at: datetime | None = None) -> int:
     with notices.sender() as is_ours:
         for department, anomalies in _waiting(now) if is_ours else ():
             people = [*notices.operators(), *notices.heads([department.pk])]
-            context = {"department": department, "anomalies": anomalies, "zone": zone().key}
+            context = {
+                "department": department,
+                "anomalies": [
+                    (one, notices.link("admin:billing_anomaly_change", one.pk)) for one in anomalies
+                ],
+                "department_page": notices.link("billing:department", department.code),
+                "zone": zone().key,
+            }
             if notices.send(
                 template="billing/mail/anomalies.txt", context=context, recipients=people
             ):

@@ -8,7 +8,6 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apps.billing.budgets.approvers import approver_names
 from apps.billing.models import Budget
 
 # One statement, so that all figures are of one moment. A budget whose period has not begun has spent nothing.
@@ -46,12 +45,21 @@ class BudgetState:
     starts_at: datetime
     refills_at: datetime | None
     period_id: int | None
-    approver_names: tuple[str, ...]
 
     @property
     def left_nanos(self) -> int:
         """Return what calls may still hold."""
         return max(0, self.limit_nanos - self.spent_nanos - self.reserved_nanos)
+
+    @property
+    def left_percent(self) -> int:
+        """Return the share of the limit that calls may still hold, in whole percent, rounded down."""
+        return self.left_nanos * 100 // self.limit_nanos if self.limit_nanos else 0
+
+    @property
+    def is_everybodys(self) -> bool:
+        """Say whether all calls count in it: people are told how far it has come, never the organisation's amounts."""
+        return self.subject == "everybody"
 
     @property
     def is_soft_reached(self) -> bool:
@@ -71,7 +79,7 @@ def states(
     api_key_id: UUID | None = None,
     at: datetime | None = None,
 ) -> list[BudgetState]:
-    """Return the budgets a call of these would count in, the one with the least left first (three queries)."""
+    """Return the budgets a call of these would count in, the one with the least left first (two queries)."""
     budgets = Budget.objects.filter(
         Q(department__isnull=True) | Q(department=department_id),
         Q(user__isnull=True) | Q(user=user_id),
@@ -82,7 +90,7 @@ def states(
 
 
 def of_budgets(budgets: QuerySet[Budget], *, at: datetime | None = None) -> list[BudgetState]:
-    """Return the state of these budgets, in no order (three queries)."""
+    """Return the state of these budgets, in no order (two queries)."""
     named = {
         budget.pk: budget for budget in budgets.select_related("department", "user", "api_key")
     }
@@ -91,7 +99,6 @@ def of_budgets(budgets: QuerySet[Budget], *, at: datetime | None = None) -> list
     with connection.cursor() as cursor:
         cursor.execute(STATES, {"ids": list(named), "at": at or timezone.now()})
         rows = cursor.fetchall()
-    names = approver_names(list(named.values()))
     return [
         BudgetState(
             budget_id=pk,
@@ -106,7 +113,6 @@ def of_budgets(budgets: QuerySet[Budget], *, at: datetime | None = None) -> list
             starts_at=starts_at,
             refills_at=ends_at,
             period_id=period_id,
-            approver_names=names[pk],
         )
         for pk, limit, soft, spent, reserved, starts_at, ends_at, period_id in rows
     ]

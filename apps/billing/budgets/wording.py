@@ -52,6 +52,9 @@ def _used_up(refusal: Refusal, budget: Budget) -> str:
 
 
 def _amounts(refusal: Refusal) -> str:
+    if refusal.subject == "everybody":
+        # What the whole organisation spends is for its operators.
+        return _("It could cost up to %(most)s.") % {"most": format_nanos(refusal.max_nanos)}
     return _("It could cost up to %(most)s; %(spent)s of %(limit)s are spent%(held)s.") % {
         "most": format_nanos(refusal.max_nanos),
         "spent": format_nanos(refusal.spent_nanos),

@@ -79,16 +79,53 @@ def _by_hour(cost_filter: CostFilter) -> str:
     the page begins in and of the calls that are not in the totals yet.
     """
     where = "".join(f" AND {one}" for one in conditions(cost_filter))
-    hours = f"SELECT starts_at, department_id FROM billing_hourlycost WHERE starts_at >= %(first)s{where}"  # noqa: S608 - as above
     return (
-        "WITH pairs AS MATERIALIZED ("  # noqa: S608 - as above
-        f"({hours} AND starts_at < %(hour)s GROUP BY starts_at, department_id"
-        " ORDER BY starts_at DESC FETCH FIRST %(count)s ROWS WITH TIES)"
-        f" UNION ({hours} AND starts_at = %(hour)s)"
+        f"WITH spans AS MATERIALIZED ({_spans(cost_filter)}),"  # noqa: S608 - as above
+        f" hours AS MATERIALIZED ({_hours(cost_filter)}),"
+        " pairs AS MATERIALIZED ("
+        "(SELECT * FROM hours WHERE starts_at < %(hour)s ORDER BY starts_at DESC FETCH FIRST %(count)s ROWS WITH TIES)"
+        " UNION (SELECT * FROM hours WHERE starts_at = %(hour)s)"
         " UNION SELECT date_trunc('hour', created_at, %(zone)s), department_id FROM billing_reservation"
         " WHERE state = 'SETTLED' AND NOT is_rolled_up"
         f" AND created_at >= %(starts_at)s AND created_at <= %(until)s{where})"
         " SELECT call.id, call.created_at FROM pairs CROSS JOIN LATERAL ("
         f"{_page(cost_filter, _PAIR)} OFFSET 0) AS call"
         " ORDER BY call.created_at DESC, call.id DESC LIMIT %(count)s"
+    )
+
+
+def _is_of_few(cost_filter: CostFilter) -> bool:
+    return cost_filter.department_ids is not None or cost_filter.api_key_id is not None
+
+
+def _spans(cost_filter: CostFilter) -> str:
+    """Return the query of the newest days, or months and departments, that have enough such calls for a page.
+
+    Of the one the page begins in, some of its calls may come after: none of them is counted on.
+    """
+    unit, table, key = "day", "billing_organisationcost", "starts_at"
+    if _is_of_few(cost_filter):
+        unit, table, key = "month", "billing_monthlycost", "starts_at, department_id"
+    where = "".join(f" AND {one}" for one in conditions(cost_filter))
+    return (
+        f"SELECT {key}, ((starts_at AT TIME ZONE %(zone)s) + interval '1 {unit}') AT TIME ZONE %(zone)s AS ends_at"  # noqa: S608 - as above
+        f" FROM (SELECT {key}, coalesce(sum(sum(call_count))"
+        f" FILTER (WHERE starts_at < date_trunc('{unit}', %(hour)s, %(zone)s))"
+        " OVER (ORDER BY starts_at DESC RANGE UNBOUNDED PRECEDING EXCLUDE GROUP), 0) AS newer_count"
+        f" FROM {table} WHERE starts_at >= date_trunc('{unit}', %(first)s, %(zone)s)"
+        f" AND starts_at <= %(hour)s{where} GROUP BY {key}) AS counted WHERE newer_count < %(count)s"
+    )
+
+
+def _hours(cost_filter: CostFilter) -> str:
+    """Return the query of the hours and departments with such calls, within these days or months."""
+    where = "".join(f" AND {one}" for one in conditions(cost_filter))
+    if _is_of_few(cost_filter):
+        where += " AND department_id = spans.department_id"
+    # Not flattened (OFFSET 0): an index leads to the hours of each, whatever is estimated.
+    return (
+        "SELECT DISTINCT hour.starts_at, hour.department_id FROM spans CROSS JOIN LATERAL ("  # noqa: S608 - as above
+        "SELECT starts_at, department_id FROM billing_hourlycost"
+        " WHERE starts_at >= greatest(spans.starts_at, %(first)s)"
+        f" AND starts_at < spans.ends_at AND starts_at <= %(hour)s{where} OFFSET 0) AS hour"
     )

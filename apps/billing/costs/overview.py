@@ -5,14 +5,14 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Case, F, Q, Sum, When
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from apps.billing import calendar
 from apps.billing.costs.drill_down import calls
 from apps.billing.costs.statement import DAY, TOTAL, CostStatement
 from apps.billing.costs.types import CostFilter, CostLine, CostOverview, DayCost, Dimension
-from apps.billing.models import LedgerEntry, Purpose
+from apps.billing.models import LedgerEntry, Product, Purpose
 
 __all__ = [
     "CostFilter",
@@ -63,9 +63,7 @@ def corrections(cost_filter: CostFilter) -> int:
     )
     if cost_filter.department_ids is not None:
         entries = entries.filter(department_id__in=cost_filter.department_ids)
-    is_charge = Q(debit__startswith="department:") | Q(debit__startswith="overdraft:")
-    signed = Case(When(is_charge, then=F("amount_nanos")), default=-F("amount_nanos"))
-    return int(entries.aggregate(nanos=Sum(signed))["nanos"] or 0)
+    return entries.owed_nanos()
 
 
 def _read(
@@ -103,6 +101,8 @@ def _line(
         name = _("Without a key")
     elif dimension is Dimension.PURPOSE:
         name = str(Purpose(code).label)
+    elif dimension is Dimension.PRODUCT:
+        name = Product.name_of(code)
     elif dimension is Dimension.MODEL:
         name = code.partition("/")[2]
     return CostLine(str(row_id or code), name or code, *sums)

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.billing import calendar
+from apps.billing import calendar, saving_months
 from apps.billing.errors import BillingError, sqlstate_of
 from apps.billing.models import Reservation
 from apps.tuning import live
@@ -36,7 +36,7 @@ def roll_up_batch(*, limit: int) -> int:
     Workers at the same time take different calls. A worker that is killed has added and marked none.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT billing_roll_up_v1(%s)", (limit,))
+        cursor.execute("SELECT billing_roll_up_v2(%s)", (limit,))
         [call_count] = cursor.fetchone()
     return int(call_count)
 
@@ -74,10 +74,11 @@ def differences(*, starts_at: datetime) -> list[Difference]:
     """
     with _unhurried(), connection.cursor() as cursor:
         cursor.execute(
-            "SELECT * FROM billing_cost_differences_v1(%s, %s)",
+            "SELECT * FROM billing_cost_differences_v2(%s, %s)",
             (starts_at, calendar.next_month(starts_at)),
         )
         found = [Difference(*row) for row in cursor.fetchall()]
+    found.append(Difference("savingmonth", *saving_months.differences(starts_at=starts_at)))
     return [one for one in found if one.row_count]
 
 
@@ -92,7 +93,7 @@ def remake(*, starts_at: datetime) -> int:
     try:
         with _unhurried(), connection.cursor() as cursor:
             cursor.execute(
-                "SELECT billing_remake_costs_v1(%s, %s)",
+                "SELECT billing_remake_costs_v2(%s, %s)",
                 (starts_at, calendar.next_month(starts_at)),
             )
             [row_count] = cursor.fetchone()
@@ -102,7 +103,7 @@ def remake(*, starts_at: datetime) -> int:
                 _("The calls of this month were removed; its totals stay as they are.")
             ) from error
         raise
-    return int(row_count)
+    return int(row_count) + saving_months.remake(starts_at=starts_at)
 
 
 def has_detail(*, starts_at: datetime, ends_at: datetime) -> bool:

@@ -12,8 +12,6 @@ DIMENSIONS = "department_id, api_key_id, product, purpose, provider_code, model_
 SUMS = ("call_count", "input_tokens", "cached_input_tokens", "output_tokens", "amount_nanos")
 CALLS = "billing_call_cost_v1"
 _NAMES = ("user_id", "tag", "api_key_id", "product", "purpose", "provider_code", "model_code")
-# By whether the rows must know the person, and the day.
-_SMALLER = {(True, False): "billing_persondaycost", (False, True): "billing_departmentcost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +39,55 @@ def sources(cost_filter: CostFilter, *, by_person: bool, by_day: bool) -> list[S
 
     `by_person`: the rows must know the person; `by_day`: the rows must know the day, so months are not enough.
     """
-    person = "person" if by_person else ""
-    daily = "billing_personcost" if by_person else "billing_dailycost"
     starts_at, ends_at = cost_filter.starts_at, cost_filter.ends_at
     first, last = whole_days(starts_at, ends_at)
     if first >= last:
         return [Source(CALLS, starts_at, ends_at)]
     parts = [Source(CALLS, starts_at, first), Source(CALLS, last, ends_at)]
-    if not any(getattr(cost_filter, name) is not None for name in _NAMES):
-        # Of departments alone there are smaller totals.
-        daily = _SMALLER.get((by_person, by_day), daily)
+    daily, monthly = _tables(cost_filter, by_person=by_person, by_day=by_day)
     month, after = calendar.month_of(first)
     first_month = month if month == first else after
-    last_month = calendar.month_of(last)[0]
+    last_month, after = calendar.month_of(last)
+    if cost_filter.is_open and last_month < last and not by_day:
+        last = last_month = after
     if by_day or first_month >= last_month:
-        parts.append(Source(daily, first, last))
+        parts += _days(daily, first, last, cost_filter)
     else:
         parts += [
-            Source(daily, first, first_month),
-            Source(f"billing_{person}monthlycost", first_month, last_month),
-            Source(daily, last_month, last),
+            *_days(daily, first, first_month, cost_filter),
+            Source(monthly, first_month, last_month),
+            *_days(daily, last_month, last, cost_filter),
         ]
     return [part for part in parts if part.starts_at < part.ends_at]
+
+
+def _days(daily: str, first: datetime, last: datetime, cost_filter: CostFilter) -> list[Source]:
+    """Return the tables of a span of days: all people's are read by weeks where it has whole ones."""
+    is_of_all = cost_filter.department_ids is None and cost_filter.user_id is None
+    if daily != "billing_personcost" or not is_of_all:
+        return [Source(daily, first, last)]
+    week, after = calendar.week_of(first)
+    begin = week if week == first else min(after, last)
+    end = max(begin, calendar.week_of(last)[0])
+    return [
+        Source(daily, first, begin),
+        Source("billing_personweekcost", begin, end),
+        Source(daily, end, last),
+    ]
+
+
+def _tables(cost_filter: CostFilter, *, by_person: bool, by_day: bool) -> tuple[str, str]:
+    """Return the smallest totals by day and by month that know what is asked for."""
+    narrowed = {name for name in _NAMES if getattr(cost_filter, name) is not None}
+    if by_person and not narrowed:
+        return "billing_persondaycost", "billing_membercost"
+    if by_person:
+        return "billing_personcost", "billing_personmonthlycost"
+    if by_day and not narrowed:
+        return "billing_departmentcost", ""
+    if by_day and "api_key_id" not in narrowed and cost_filter.department_ids is None:
+        return "billing_organisationcost", ""
+    return "billing_dailycost", "billing_monthlycost"
 
 
 def conditions(cost_filter: CostFilter, *, by_person: bool = True) -> Iterator[str]:

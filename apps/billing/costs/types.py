@@ -12,7 +12,8 @@ class CostFilter:
     """Which calls: opened from `starts_at` up to, without, `ends_at`, and agreeing with all that is given.
 
     `department_ids` None: all departments; empty: none. Whole months of the billing time zone are the quickest to
-    sum, then whole days; what is left over is summed call by call.
+    sum, then whole days; what is left over is summed call by call. `is_open`: there are no calls from `ends_at` on yet,
+    so that the month it is in may be read as a whole.
     """
 
     starts_at: datetime
@@ -25,6 +26,7 @@ class CostFilter:
     provider_code: str | None = None
     model_code: str | None = None
     tag: str | None = None
+    is_open: bool = False
 
 
 class Dimension(StrEnum):

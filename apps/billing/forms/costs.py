@@ -22,7 +22,6 @@ from apps.billing.models import CostTag, Price, Purpose
 
 MOST_DAYS = 400
 FIRST_YEAR, LAST_YEAR = 2000, 2099
-PRODUCTS = ("chat", "documents", "admin")
 # By which field of the form each dimension is narrowed.
 FIELD_OF = {
     Dimension.DEPARTMENT: "department",
@@ -180,6 +179,7 @@ class CostForm(forms.Form):
                 provider_code=provider_code or None,
                 model_code=model_code or None,
                 tag=data["tag"] or None,
+                is_open=self.now < ends_at,
             ),
             title=title,
             is_month=is_month,

@@ -8,21 +8,25 @@ from apps.billing.models.budgets import (
     BudgetPeriod,
     BudgetRequest,
 )
-from apps.billing.models.calls import Outcome, Purpose, Reservation, UsageRecord
+from apps.billing.models.calls import Outcome, Product, Purpose, Reservation, UsageRecord
 from apps.billing.models.costs import (
-    CostTag,
     DailyCost,
     DepartmentCost,
+    DepartmentHourCost,
     HourlyCost,
+    MemberCost,
     MonthlyCost,
+    OrganisationCost,
     PersonCost,
     PersonDayCost,
     PersonMonthlyCost,
+    PersonWeekCost,
 )
 from apps.billing.models.ledger import Book, LedgerEntry
 from apps.billing.models.months import MonthClose, SharedCost, Statement
 from apps.billing.models.prices import Meter, Price
-from apps.billing.models.savings import Mechanism, RoiCase, Saving
+from apps.billing.models.savings import Mechanism, RoiCase, Saving, SavingMonth
+from apps.billing.models.tags import CostTag
 
 __all__ = [
     "Anomaly",
@@ -35,21 +39,27 @@ __all__ = [
     "CostTag",
     "DailyCost",
     "DepartmentCost",
+    "DepartmentHourCost",
     "HourlyCost",
     "LedgerEntry",
     "Mechanism",
+    "MemberCost",
     "Meter",
     "MonthClose",
     "MonthlyCost",
+    "OrganisationCost",
     "Outcome",
     "PersonCost",
     "PersonDayCost",
     "PersonMonthlyCost",
+    "PersonWeekCost",
     "Price",
+    "Product",
     "Purpose",
     "Reservation",
     "RoiCase",
     "Saving",
+    "SavingMonth",
     "SharedCost",
     "Statement",
     "UsageRecord",

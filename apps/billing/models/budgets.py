@@ -166,6 +166,8 @@ class BudgetRequest(models.Model):
     )
     decided_at = models.DateTimeField(_("decided"), null=True)
     created_at = models.DateTimeField(_("asked"), default=timezone.now)
+    asking_emailed_at = models.DateTimeField(_("asking e-mailed"), null=True, editable=False)
+    answer_emailed_at = models.DateTimeField(_("answer e-mailed"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("request for budget")

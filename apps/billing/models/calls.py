@@ -24,6 +24,20 @@ class Purpose(models.TextChoices):
     EVALUATION = "EVALUATION", _("Evaluation")
 
 
+class Product(models.TextChoices):
+    """What was used. A product key's code is none of these, and is its own name."""
+
+    CHAT = "chat", _("Chat")
+    DOCUMENTS = "documents", _("Documents")
+    ADMIN = "admin", _("Administration")
+    EVALUATION = "evaluation", _("Evaluation")
+
+    @classmethod
+    def name_of(cls, code: str) -> str:
+        """Return a product's name as people read it; exports keep its code."""
+        return str(cls(code).label) if code in cls.values else code
+
+
 class Outcome(models.TextChoices):
     """How a provider call ended."""
 
@@ -51,7 +65,7 @@ class Call(models.Model):
     api_key = models.ForeignKey(
         ApiKey, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
-    product = models.CharField(_("product"), max_length=40, default="chat")
+    product = models.CharField(_("product"), max_length=40, default=Product.CHAT.value)
     conversation_id = models.UUIDField(_("conversation"), null=True)
     tags = ArrayField(models.CharField(max_length=40), verbose_name=_("tags"), default=list)
     purpose = models.CharField(_("purpose"), max_length=20, choices=Purpose.choices)
@@ -63,6 +77,11 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return f"{self.request_id}/{self.attempt}"
+
+    @property
+    def product_name(self) -> str:
+        """Return what was used, as people read it."""
+        return Product.name_of(self.product)
 
 
 class Reservation(Call):
@@ -106,6 +125,7 @@ class Reservation(Call):
                 condition=Q(state="SETTLED", is_rolled_up=False),
                 name="reservation_unrolled",
             ),
+            models.Index(fields=("id",), condition=Q(state="VOID"), name="reservation_void"),
         )
 
 

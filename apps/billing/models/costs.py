@@ -1,4 +1,4 @@
-"""Cost totals by hour and day, made from usage records and always remakeable; and the tags costs can carry."""
+"""Cost totals by hour, day, week and month, made from usage records and always remakeable."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -44,7 +44,7 @@ DIMENSIONS = (
 
 
 class HourlyCost(CostTotal):
-    """By hour; what forecasts and anomaly detection look at."""
+    """By hour: in which hours the calls of a list are, and what anomalies consist of."""
 
     class Meta:
         verbose_name = _("hourly cost")
@@ -57,18 +57,29 @@ class HourlyCost(CostTotal):
         indexes = (models.Index(fields=("department", "starts_at"), name="hourly_cost_department"),)
 
 
-class DepartmentCost(models.Model):
-    """By day and department and nothing else: what the charts of days look at."""
+class SumCost(models.Model):
+    """Sums over calls that agree in `starts_at`'s hour, day or month and in the few dimensions a table names."""
 
     starts_at = models.DateTimeField(_("from"))
-    department = models.ForeignKey(
-        Department, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
     call_count = models.IntegerField(_("calls"))
     input_tokens = models.BigIntegerField(_("input tokens"))
     cached_input_tokens = models.BigIntegerField(_("of these from the provider's cache"))
     output_tokens = models.BigIntegerField(_("output tokens"))
     amount_nanos = models.BigIntegerField(_("amount"))
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d %H:%M} {self.call_count}"
+
+
+class DepartmentCost(SumCost):
+    """By day and department and nothing else: what the charts of days look at."""
+
+    department = models.ForeignKey(
+        Department, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
 
     class Meta:
         verbose_name = _("cost by department")
@@ -79,8 +90,48 @@ class DepartmentCost(models.Model):
             ),
         )
 
-    def __str__(self) -> str:
-        return f"{self.starts_at:%Y-%m-%d} {self.department_id}"
+
+class DepartmentHourCost(SumCost):
+    """By hour and department and nothing else: what forecasts and anomaly detection look at."""
+
+    department = models.ForeignKey(
+        Department, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+
+    class Meta:
+        verbose_name = _("cost by department and hour")
+        verbose_name_plural = _("costs by department and hour")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("starts_at", "department"), name="department_hour_cost_once"
+            ),
+        )
+        indexes = (
+            models.Index(fields=("department", "starts_at"), name="department_hour_cost_of"),
+        )
+
+
+class OrganisationCost(SumCost):
+    """By day and kind of call, whoever made it: the chart of days of the whole organisation, narrowed."""
+
+    product = models.CharField(_("product"), max_length=40)
+    purpose = models.CharField(_("purpose"), max_length=20, choices=Purpose.choices)
+    provider_code = models.CharField(_("provider"), max_length=60)
+    model_code = models.CharField(_("model"), max_length=120)
+    tags = ArrayField(models.CharField(max_length=40), verbose_name=_("tags"), default=list)
+
+    class Meta:
+        verbose_name = _("cost of the organisation")
+        verbose_name_plural = _("costs of the organisation")
+        constraints = (
+            models.UniqueConstraint(
+                fields=(
+                    *("starts_at", "product", "purpose"),
+                    *("provider_code", "model_code", "tags"),
+                ),
+                name="organisation_cost_once",
+            ),
+        )
 
 
 class DailyCost(CostTotal):
@@ -110,8 +161,8 @@ class MonthlyCost(CostTotal):
         )
 
 
-class PersonCost(CostTotal):
-    """By day and person."""
+class PersonTotal(CostTotal):
+    """The same with the person."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -120,6 +171,13 @@ class PersonCost(CostTotal):
         related_name="+",
         db_index=False,
     )
+
+    class Meta:
+        abstract = True
+
+
+class PersonCost(PersonTotal):
+    """By day and person."""
 
     class Meta:
         verbose_name = _("cost by person")
@@ -135,16 +193,23 @@ class PersonCost(CostTotal):
         )
 
 
-class PersonMonthlyCost(CostTotal):
-    """By month and person: the dearest people of a whole organisation are found in it."""
+class PersonWeekCost(PersonTotal):
+    """By week, cut where a month begins, and person: spans of a month's length have few days beside whole weeks."""
 
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.PROTECT,
-        null=True,
-        related_name="+",
-        db_index=False,
-    )
+    class Meta:
+        verbose_name = _("weekly cost by person")
+        verbose_name_plural = _("weekly costs by person")
+        constraints = (
+            models.UniqueConstraint(
+                fields=(*DIMENSIONS, "user"), nulls_distinct=False, name="person_week_cost_once"
+            ),
+        )
+        # Its rows lie in this order, which the planner sees of an index of one column only.
+        indexes = (models.Index(fields=("starts_at",), name="person_week_cost_week"),)
+
+
+class PersonMonthlyCost(PersonTotal):
+    """By month and person: the dearest people of a whole organisation are found in it."""
 
     class Meta:
         verbose_name = _("monthly cost by person")
@@ -157,10 +222,9 @@ class PersonMonthlyCost(CostTotal):
         indexes = (models.Index(fields=("user", "starts_at"), name="person_monthly_cost_user"),)
 
 
-class PersonDayCost(models.Model):
-    """By day, department and person and nothing else: who was the dearest in days that make no month."""
+class PersonSumCost(SumCost):
+    """Sums by department and person and nothing else."""
 
-    starts_at = models.DateTimeField(_("from"))
     department = models.ForeignKey(
         Department, on_delete=models.PROTECT, related_name="+", db_index=False
     )
@@ -171,11 +235,13 @@ class PersonDayCost(models.Model):
         related_name="+",
         db_index=False,
     )
-    call_count = models.IntegerField(_("calls"))
-    input_tokens = models.BigIntegerField(_("input tokens"))
-    cached_input_tokens = models.BigIntegerField(_("of these from the provider's cache"))
-    output_tokens = models.BigIntegerField(_("output tokens"))
-    amount_nanos = models.BigIntegerField(_("amount"))
+
+    class Meta:
+        abstract = True
+
+
+class PersonDayCost(PersonSumCost):
+    """By day: who was the dearest in days that make no month."""
 
     class Meta:
         verbose_name = _("cost by person and day")
@@ -188,45 +254,17 @@ class PersonDayCost(models.Model):
             ),
         )
 
-    def __str__(self) -> str:
-        return f"{self.starts_at:%Y-%m-%d} {self.user_id}"
 
-
-class CostTag(models.Model):
-    """A word a conversation, document or key can carry so that its cost can be told apart."""
-
-    class SetBy(models.TextChoices):
-        EVERYONE = "EVERYONE", _("Everyone in the department")
-        HEADS = "HEADS", _("Heads only")
-
-    code = models.SlugField(
-        _("code"), max_length=40, help_text=_("Short and stable: it names the tag in exports.")
-    )
-    department = models.ForeignKey(
-        Department,
-        on_delete=models.CASCADE,
-        null=True,
-        blank=True,
-        related_name="cost_tags",
-        verbose_name=_("department"),
-        help_text=_("Whose cost may carry it. Empty: all departments'."),
-    )
-    set_by = models.CharField(
-        _("who may set it"),
-        max_length=8,
-        choices=SetBy.choices,
-        default=SetBy.EVERYONE,
-        help_text=_("Who may put it on what they own."),
-    )
+class MemberCost(PersonSumCost):
+    """By month: who was the dearest of a year."""
 
     class Meta:
-        verbose_name = _("cost tag")
-        verbose_name_plural = _("cost tags")
+        verbose_name = _("cost by person and month")
+        verbose_name_plural = _("costs by person and month")
         constraints = (
             models.UniqueConstraint(
-                fields=("code", "department"), nulls_distinct=False, name="cost_tag_once"
+                fields=("starts_at", "department", "user"),
+                nulls_distinct=False,
+                name="member_cost_once",
             ),
         )
-
-    def __str__(self) -> str:
-        return self.code

@@ -1,12 +1,12 @@
 """The book: whose currency and time zone it keeps, and every amount that moved; entries are only ever added."""
 
 from django.conf import settings
-from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Department
+from apps.billing.querysets import LedgerEntryQuerySet
 from apps.core.ids import uuid7
 
 
@@ -61,6 +61,8 @@ class LedgerEntry(models.Model):
     )
     reason = models.CharField(_("reason"), max_length=500, blank=True)
 
+    objects = LedgerEntryQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("ledger entry")
         verbose_name_plural = _("ledger entries")
@@ -79,8 +81,15 @@ class LedgerEntry(models.Model):
                 condition=~Q(kind="SETTLEMENT"),
                 name="ledger_adjustments",
             ),
-            BrinIndex(fields=("booked_at",), name="ledger_booked_brin"),
+            models.Index(fields=("booked_at",), name="ledger_booked"),
+            models.Index(fields=("department", "booked_at"), name="ledger_department"),
         )
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.debit} → {self.credit}"
+
+    @property
+    def effect_nanos(self) -> int:
+        """Return what the entry adds to what its department owes: its debits add, its credits take away."""
+        own = {f"department:{self.department_id}", f"overdraft:{self.department_id}"}
+        return self.amount_nanos * ((self.debit in own) - (self.credit in own))

@@ -64,6 +64,38 @@ class Saving(models.Model):
         return f"{self.request_id} {self.mechanism}"
 
 
+class SavingMonth(models.Model):
+    """What a month that is over saved a department by one mechanism; by all of them where it is empty. Remakeable.
+
+    The last three are of hits by meaning that were computed all the same: see `savings.Audit`.
+    """
+
+    starts_at = models.DateTimeField(_("from"))
+    department = models.ForeignKey(
+        Department, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    mechanism = models.CharField(_("thanks to"), max_length=14)
+    request_count = models.IntegerField(_("requests"))
+    saved_nanos = models.BigIntegerField(_("saved"))
+    overhead_nanos = models.BigIntegerField(_("cost of saving it"))
+    saved_ms = models.BigIntegerField(_("time saved"))
+    checked_count = models.IntegerField(_("checked"))
+    claimed_nanos = models.BigIntegerField(_("claimed of these"))
+    real_nanos = models.BigIntegerField(_("real cost of these"))
+
+    class Meta:
+        verbose_name = _("savings of a month")
+        verbose_name_plural = _("savings of months")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("starts_at", "department", "mechanism"), name="saving_month_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m} {self.mechanism}"
+
+
 class RoiCase(models.Model):
     """The inputs of one return-on-investment calculation."""
 

@@ -1,7 +1,7 @@
 """Budgets as the pages of cost show them: how far they have come in words and as a bar, and what was asked of them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
+from apps.billing.budgets.approvers import approver_names
 from apps.billing.budgets.state import BudgetState, of_budgets
 from apps.billing.calendar import zone
 from apps.billing.models import Budget, BudgetIncrease, BudgetRequest
@@ -40,13 +41,13 @@ class RequestLine:
 
 @dataclass(frozen=True, slots=True)
 class BudgetCard:
-    """One budget; addresses are empty where the reader may not go."""
+    """One budget; addresses are empty where the reader may not go, amounts None where they are not theirs to know."""
 
     id: UUID
     name: str
-    limit_nanos: int
-    spent_nanos: int
-    left_nanos: int
+    limit_nanos: int | None
+    spent_nanos: int | None
+    left: str
     bar: BudgetBar
     says: str
     soft_says: str
@@ -64,17 +65,21 @@ def cards(
 ) -> list[BudgetCard]:
     """Return the cards of these budgets, the one with the least left first.
 
-    `asker` is the person who may ask for more of them; their requests are shown. `are_caps`: each can be changed.
+    `asker` is the person who may ask for more of them; their requests are shown, and of everybody's budget only how far
+    it has come. `are_caps`: each can be changed.
     """
     states = sorted(of_budgets(budgets, at=now), key=lambda state: state.left_nanos)
     ids = [state.budget_id for state in states]
     increases = _increases(ids, now)
     requests = _requests(ids, asker, now) if asker else {}
+    names = approver_names([*budgets.select_related("api_key")]) if asker else {}
     return [
         _card(
             state,
+            is_share_only=asker is not None and state.is_everybodys,
             increases=increases.get(state.budget_id, ()),
             requests=requests.get(state.budget_id, ()),
+            approvers=_(" or ").join(names.get(state.budget_id, ())),
             ask_url=reverse("billing:ask", args=[state.budget_id]) if asker else "",
             change_url=reverse("billing:cap", args=[state.budget_id]) if are_caps else "",
         )
@@ -102,43 +107,48 @@ def short_moment(at: datetime) -> str:
     return date_format(timezone.localtime(at, zone()), "j M, H:i")
 
 
-def _card(state: BudgetState, **rest: Any) -> BudgetCard:
+def _card(
+    state: BudgetState, *, is_share_only: bool, increases: Sequence[str], **rest: Any
+) -> BudgetCard:
+    def told(nanos: int) -> str:
+        if is_share_only:
+            return f"{nanos * 100 // state.limit_nanos if state.limit_nanos else 100} %"
+        return format_nanos(nanos)
+
     return BudgetCard(
         id=state.budget_id,
         name=state.label,
-        limit_nanos=state.limit_nanos,
-        spent_nanos=state.spent_nanos,
-        left_nanos=state.left_nanos,
+        limit_nanos=None if is_share_only else state.limit_nanos,
+        spent_nanos=None if is_share_only else state.spent_nanos,
+        left=f"{state.left_percent} %" if is_share_only else format_nanos(state.left_nanos),
         bar=budget_bar(
             limit_nanos=state.limit_nanos,
             soft_limit_nanos=state.soft_limit_nanos,
             spent_nanos=state.spent_nanos,
             reserved_nanos=state.reserved_nanos,
         ),
-        says=_said(state),
-        soft_says=_soft(state),
+        says=_said(state, told, is_share_only=is_share_only),
+        soft_says=_soft(state, told),
         refills=_refills(state),
         is_full=state.left_nanos == 0,
-        approvers=_(" or ").join(state.approver_names),
+        increases=() if is_share_only else increases,
         **rest,
     )
 
 
-def _said(state: BudgetState) -> str:
-    values = {
-        "spent": format_nanos(state.spent_nanos),
-        "limit": format_nanos(state.limit_nanos),
-        "held": format_nanos(state.reserved_nanos),
-    }
+def _said(state: BudgetState, told: Callable[[int], str], *, is_share_only: bool) -> str:
+    spent = told(state.spent_nanos)
+    if not is_share_only:
+        spent = _("%(spent)s of %(limit)s") % {"spent": spent, "limit": told(state.limit_nanos)}
     if state.reserved_nanos:
-        return (
-            _("%(spent)s of %(limit)s spent, and %(held)s held for questions being answered.")
-            % values
-        )
-    return _("%(spent)s of %(limit)s spent.") % values
+        return _("%(spent)s spent, and %(held)s held for questions being answered.") % {
+            "spent": spent,
+            "held": told(state.reserved_nanos),
+        }
+    return _("%(spent)s spent.") % {"spent": spent}
 
 
-def _soft(state: BudgetState) -> str:
+def _soft(state: BudgetState, told: Callable[[int], str]) -> str:
     if state.soft_limit_nanos is None:
         return ""
     consequence = {
@@ -146,7 +156,7 @@ def _soft(state: BudgetState) -> str:
         Budget.AtLimit.CHEAPER_MODEL: _("only the cheapest model answers"),
         Budget.AtLimit.CACHED_ONLY: _("only questions answered before are answered"),
     }[state.at_limit]
-    words = {"soft": format_nanos(state.soft_limit_nanos), "consequence": consequence}
+    words = {"soft": told(state.soft_limit_nanos), "consequence": consequence}
     if state.is_soft_reached:
         return _("Above %(soft)s, as now, %(consequence)s.") % words
     return _("From %(soft)s on %(consequence)s.") % words

@@ -217,7 +217,7 @@ def call_page(*, user: User, record: UsageRecord, list_url: str) -> CallPage:
         person=str(record.user) if record.user else "",
         department=str(record.department),
         api_key=str(record.api_key) if record.api_key else "",
-        product=record.product,
+        product=record.product_name,
         tags=record.tags,
         elapsed_ms=record.elapsed_ms,
         amount_nanos=record.amount_nanos,

@@ -30,8 +30,9 @@ def rows(
         for line in ranking.lines:
             yield _row(ranking.title, line.name, line.amount_nanos, line.call_count)
     for budget in budgets:
-        yield _row(_("Budget: spent"), budget.name, budget.spent_nanos)
-        yield _row(_("Budget: limit"), budget.name, budget.limit_nanos)
+        if budget.spent_nanos is not None and budget.limit_nanos is not None:
+            yield _row(_("Budget: spent"), budget.name, budget.spent_nanos)
+            yield _row(_("Budget: limit"), budget.name, budget.limit_nanos)
 
 
 def _row(section: str, name: str, nanos: int, call_count: int | None = None) -> Row:

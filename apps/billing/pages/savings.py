@@ -8,9 +8,8 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.formats import date_format
 
-from apps.billing import savings
+from apps.billing import saving_months, savings
 from apps.billing.calendar import previous_month
-from apps.billing.costs.overview import CostFilter, total
 from apps.billing.models import Mechanism
 from apps.billing.pages.columns import ColumnChart, column_chart
 from apps.billing.savings import Audit, MonthSaving, SavingTotal
@@ -80,25 +79,24 @@ class SavingReport:
 
 
 def saving_report(span: Span, *, department_id: UUID | None = None) -> SavingReport:
-    """Return the page of a month, of one department or all (six queries)."""
+    """Return the page of a month, of one department or all (three queries)."""
     chosen = None if department_id is None else (department_id,)
-    within = (span.starts_at, span.ends_at, chosen)
-    mechanisms = savings.by_mechanism(*within)
     begin = span.starts_at
     for _month in range(MONTHS - 1):
         begin = previous_month(begin)
-    months = savings.by_month(begin, span.ends_at, chosen)
+    year = saving_months.rows(begin, span.ends_at, chosen)
+    within = [row for row in year if row.starts_at == span.starts_at]
+    mechanisms, months = savings.mechanisms_of(within), savings.months_of(year)
     seen = {code for month in months for code in month.net_nanos_by_mechanism}
     columns = [mechanism for mechanism in savings.ORDER if mechanism in seen]
     rows = _months(begin, span, {month.total.key: month for month in months}, columns)
-    cost = total(CostFilter(span.starts_at, span.ends_at, department_ids=chosen))
     return SavingReport(
         span=span,
         saved=savings.summed(mechanisms),
-        actual_nanos=cost.amount_nanos,
-        audit=savings.audit(*within),
+        actual_nanos=savings.actual_nanos(span.starts_at, span.ends_at, chosen),
+        audit=savings.audit_of(within),
         mechanisms=_ranked(mechanisms),
-        departments=_ranked(savings.by_department(*within)),
+        departments=_ranked(savings.departments_of(within)),
         columns=columns,
         months=rows,
         chart=_chart(rows, columns),

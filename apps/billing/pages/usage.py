@@ -195,12 +195,15 @@ def _outlook(department: Department, now: datetime) -> Outlook | None:
 
 
 def _note(alert: BudgetAlert) -> AlertNote:
+    budget = alert.budget_period.budget
     words = {
-        "budget": alert.budget_period.budget,
+        "budget": budget,
         "percent": alert.percent,
         "limit": format_nanos(alert.limit_nanos),
         "foreseen": format_nanos(alert.forecast_nanos or 0),
     }
+    if budget.subject == "everybody":
+        return AlertNote(_without_amounts(alert) % words)
     if alert.kind == BudgetAlert.Kind.FORECAST:
         return AlertNote(
             _(
@@ -214,6 +217,15 @@ def _note(alert: BudgetAlert) -> AlertNote:
             _("%(budget)s: what is left of %(limit)s is too little for most questions.") % words
         )
     return AlertNote(_("%(budget)s: %(percent)s %% of %(limit)s is spent.") % words)
+
+
+def _without_amounts(alert: BudgetAlert) -> str:
+    """What the whole organisation spends is for its operators."""
+    if alert.kind == BudgetAlert.Kind.FORECAST:
+        return _("%(budget)s: it will probably not last.")
+    if alert.spent_nanos * 100 < alert.limit_nanos * alert.percent:
+        return _("%(budget)s: what is left is too little for most questions.")
+    return _("%(budget)s: %(percent)s %% is spent.")
 
 
 def _saved(user: User, span: Span) -> Saved:

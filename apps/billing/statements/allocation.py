@@ -44,22 +44,31 @@ def apportion(amount_nanos: int, weights: Mapping[Key, Fraction | int]) -> dict[
         raise ValueError("weights are not negative")
     # Whole numbers in the same proportion.
     scale = lcm(*(weight.denominator for weight in weights.values()))
-    whole = {
-        key: weight.numerator * (scale // weight.denominator) for key, weight in weights.items()
-    }
-    total = sum(whole.values())
-    if total == 0:
+    whole = [weight.numerator * (scale // weight.denominator) for weight in weights.values()]
+    if not any(whole):
         if amount_nanos:
             raise ValueError("nobody has a weight above zero")
         return dict.fromkeys(weights, 0)
-    size, sign = abs(amount_nanos), -1 if amount_nanos < 0 else 1
-    quotas = {key: divmod(size * weight, total) for key, weight in whole.items()}
-    parts = {key: part for key, (part, _rest) in quotas.items()}
-    left = size - sum(parts.values())
-    # The sort is stable, so equal remainders keep the order of the keys.
-    for key in sorted(quotas, key=lambda one: -quotas[one][1])[:left] if left else ():
-        parts[key] += 1
-    return {key: sign * part for key, part in parts.items()}
+    sign = -1 if amount_nanos < 0 else 1
+    parts = largest_remainder(abs(amount_nanos), whole)
+    return {key: sign * part for key, part in zip(weights, parts, strict=True)}
+
+
+def largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
+    """Return an amount divided by weights, neither negative and some weight above zero, as `apportion` does."""
+    total = sum(weights)
+    if len(weights) == 2:
+        # As below, in short: most calls have two meters, and their remainders add up to the whole or to nothing.
+        part, rest = divmod(amount * weights[0], total)
+        part += 2 * rest >= total
+        return [part, amount - part]
+    quotas = [divmod(amount * weight, total) for weight in weights]
+    parts = [part for part, _rest in quotas]
+    if left := amount - sum(parts):
+        # The sort is stable, so equal remainders keep their order.
+        for place in sorted(range(len(parts)), key=lambda one: -quotas[one][1])[:left]:
+            parts[place] += 1
+    return parts
 
 
 def spread(

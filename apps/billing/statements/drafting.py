@@ -17,7 +17,7 @@ from apps.billing import calendar
 from apps.billing.models import LedgerEntry, MonthClose, SharedCost, Statement
 from apps.billing.statements import figures
 from apps.billing.statements.allocation import AllocationError, SharedPart, spread
-from apps.billing.statements.figures import MonthFigures, Owed, signed_nanos
+from apps.billing.statements.figures import MonthFigures, Owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,42 @@ def draft_month(*, starts_at: datetime, at: datetime) -> MonthDraft:
     with figures.snapshot():
         found = figures.read(starts_at, ends_at)
         departments = list(Department.objects.order_by("code"))
-        obstacles = [
-            *_time_obstacles(starts_at, ends_at, at),
-            *_earlier_obstacles(starts_at),
-            *_differences(found, departments),
-        ]
-        parts: list[SharedPart] = []
-        try:
-            parts = _shared_parts(starts_at, departments, found)
-        except AllocationError as error:
-            obstacles.append(str(error))
+        return _draft(starts_at, at, found, departments, _differences(found, departments))
+
+
+def sketch_month(
+    *, starts_at: datetime, at: datetime, department_code: str | None = None
+) -> MonthDraft:
+    """Return the month as its totals have it, to be looked at: quick, but not proved against the ledger.
+
+    Statements have their sums, and only that of `department_code` its lines.
+    """
+    ends_at = calendar.next_month(starts_at)
+    with figures.snapshot():
+        departments = list(Department.objects.order_by("code"))
+        detailed = next((one.pk for one in departments if one.code == department_code), None)
+        found = figures.sketch(starts_at, ends_at, detailed_id=detailed)
+        return _draft(starts_at, at, found, departments, ())
+
+
+def _draft(
+    starts_at: datetime,
+    at: datetime,
+    found: MonthFigures,
+    departments: Sequence[Department],
+    differences: Iterable[str],
+) -> MonthDraft:
+    ends_at = calendar.next_month(starts_at)
+    obstacles = [
+        *_time_obstacles(starts_at, ends_at, at),
+        *_earlier_obstacles(starts_at),
+        *differences,
+    ]
+    parts: list[SharedPart] = []
+    try:
+        parts = _shared_parts(starts_at, departments, found)
+    except AllocationError as error:
+        obstacles.append(str(error))
     month = MonthClose(starts_at=starts_at, ends_at=ends_at)
     statements = (_statement(month, one, found, parts) for one in departments)
     return MonthDraft(
@@ -136,7 +162,7 @@ def _differences(found: MonthFigures, departments: Iterable[Department]) -> list
     texts = []
     for one in departments:
         owed = found.owed.get(one.pk, Owed())
-        adjusted = sum(signed_nanos(entry) for entry in found.adjustments.get(one.pk, ()))
+        adjusted = sum(entry.effect_nanos for entry in found.adjustments.get(one.pk, ()))
         pairs = (
             (_("usage records"), found.usage_nanos(one.pk), owed.usage_nanos),
             (_("adjustments"), adjusted, owed.adjustments_nanos),
@@ -171,7 +197,7 @@ def _shared_parts(
 ) -> list[SharedPart]:
     usage = {one.pk: found.usage_nanos(one.pk) for one in departments}
     adjusted = {
-        one.pk: sum(signed_nanos(entry) for entry in found.adjustments.get(one.pk, ()))
+        one.pk: sum(entry.effect_nanos for entry in found.adjustments.get(one.pk, ()))
         for one in departments
     }
     own = {key: usage[key] + adjusted[key] for key in usage}
@@ -218,7 +244,7 @@ def _adjustment_lines(entries: Iterable[LedgerEntry]) -> list[dict[str, Any]]:
         "amount_nanos": 0,
     }
     for entry in entries:
-        nanos = signed_nanos(entry)
+        nanos = entry.effect_nanos
         if entry.kind == LedgerEntry.Kind.TRUE_UP:
             late["entry_count"] += 1
             late["amount_nanos"] += nanos

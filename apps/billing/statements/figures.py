@@ -1,4 +1,4 @@
-"""The sums a month's statements are made of, read from usage records and ledger entries, never from totals of totals."""
+"""The sums a month's statements are made of: proved from usage records and ledger entries, or sketched from totals."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,19 +10,11 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Count, QuerySet, Sum
 
-from apps.billing.models import LedgerEntry, Meter, Reservation, UsageRecord
+from apps.billing.costs import overview
+from apps.billing.costs.types import CostFilter, Dimension
+from apps.billing.models import LedgerEntry, Reservation, UsageRecord
+from apps.billing.types import COUNTED_IN
 
-# Which column of a usage record counts what a meter counts.
-METER_FIELDS = {
-    Meter.INPUT: "input_tokens",
-    Meter.CACHE_READ: "cached_input_tokens",
-    Meter.CACHE_WRITE: "cache_write_tokens",
-    Meter.OUTPUT: "output_tokens",
-    Meter.EMBEDDING: "embedding_tokens",
-    Meter.BATCH_INPUT: "batch_input_tokens",
-    Meter.BATCH_OUTPUT: "batch_output_tokens",
-    Meter.AUDIO: "audio_ms",
-}
 LINE_FIELDS = ("department_id", "purpose", "provider_code", "model_code")
 ADJUSTMENTS = (LedgerEntry.Kind.TRUE_UP, LedgerEntry.Kind.CORRECTION)
 
@@ -78,7 +70,19 @@ def snapshot() -> Iterator[None]:
 def read(starts_at: datetime, ends_at: datetime) -> MonthFigures:
     """Return the sums of a month (three queries)."""
     figures = MonthFigures()
-    for row in _usage(starts_at, ends_at):
+    _add_lines(figures, _usage(starts_at, ends_at))
+    _add_adjustments(figures, starts_at, ends_at)
+    with connection.cursor() as cursor:
+        cursor.execute(OWED, (starts_at, ends_at))
+        for department_id, is_usage, nanos, misdirected_count in cursor.fetchall():
+            owed = figures.owed.setdefault(department_id, Owed())
+            setattr(owed, "usage_nanos" if is_usage else "adjustments_nanos", int(nanos))
+            owed.misdirected_count += misdirected_count
+    return figures
+
+
+def _add_lines(figures: MonthFigures, rows: QuerySet[UsageRecord, dict[str, Any]]) -> None:
+    for row in rows:
         line = {
             "purpose": row["purpose"],
             "provider_code": row["provider_code"],
@@ -86,20 +90,33 @@ def read(starts_at: datetime, ends_at: datetime) -> MonthFigures:
             "call_count": row["call_count"],
             "tokens": {
                 meter.value: int(row[f"sum_{name}"])
-                for meter, name in METER_FIELDS.items()
+                for meter, name in COUNTED_IN.items()
                 if row[f"sum_{name}"]
             },
             "amount_nanos": int(row["nanos"]),
         }
         figures.lines.setdefault(row["department_id"], []).append(line)
+
+
+def _add_adjustments(figures: MonthFigures, starts_at: datetime, ends_at: datetime) -> None:
     for entry in adjustments(starts_at, ends_at):
         figures.adjustments.setdefault(entry.department_id, []).append(entry)
-    with connection.cursor() as cursor:
-        cursor.execute(OWED, (starts_at, ends_at))
-        for department_id, is_usage, nanos, misdirected_count in cursor.fetchall():
-            owed = figures.owed.setdefault(department_id, Owed())
-            setattr(owed, "usage_nanos" if is_usage else "adjustments_nanos", int(nanos))
-            owed.misdirected_count += misdirected_count
+
+
+def sketch(
+    starts_at: datetime, ends_at: datetime, *, detailed_id: UUID | None = None
+) -> MonthFigures:
+    """Return a month's sums from its totals, for looking at: unproved, and of usage one line a department.
+
+    Of the department `detailed_id` the lines are those of its records (two queries, three with it).
+    """
+    figures = MonthFigures()
+    for cost in overview.by(CostFilter(starts_at, ends_at), Dimension.DEPARTMENT, limit=None):
+        figures.lines[UUID(cost.key)] = [{"amount_nanos": cost.amount_nanos}]
+    if detailed_id is not None:
+        figures.lines.pop(detailed_id, None)
+        _add_lines(figures, _usage(starts_at, ends_at).filter(department=detailed_id))
+    _add_adjustments(figures, starts_at, ends_at)
     return figures
 
 
@@ -112,12 +129,6 @@ def adjustments(starts_at: datetime, ends_at: datetime) -> QuerySet[LedgerEntry]
         .select_related("author")
         .order_by("booked_at", "pk")
     )
-
-
-def signed_nanos(entry: LedgerEntry) -> int:
-    """Return what an entry adds to what its department owes; negative: it is a credit."""
-    own = {f"department:{entry.department_id}", f"overdraft:{entry.department_id}"}
-    return entry.amount_nanos * ((entry.debit in own) - (entry.credit in own))
 
 
 def open_calls(starts_at: datetime, ends_at: datetime) -> QuerySet[Reservation]:
@@ -134,7 +145,7 @@ def has_cost(starts_at: datetime, ends_at: datetime) -> bool:
 
 
 def _usage(starts_at: datetime, ends_at: datetime) -> QuerySet[UsageRecord, dict[str, Any]]:
-    sums = {f"sum_{name}": Sum(name) for name in METER_FIELDS.values()}
+    sums = {f"sum_{name}": Sum(name) for name in COUNTED_IN.values()}
     rows: QuerySet[UsageRecord, dict[str, Any]] = (
         UsageRecord.objects.between(starts_at, ends_at)
         .values(*LINE_FIELDS)

@@ -7,14 +7,15 @@ than the billing one. Nothing here is translated: it is read by programs.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import mul
 from typing import Any
 
 from apps.billing.models import Meter, Price, Statement
-from apps.billing.statements.allocation import apportion
+from apps.billing.statements.allocation import largest_remainder
 from apps.core.money import in_units
 
 Row = dict[str, str | int | Decimal | None]
@@ -59,9 +60,15 @@ METER_NAMES = {
     Meter.AUDIO: "Audio Duration",
 }
 # A million tokens, as prices are kept; a million milliseconds of audio are a thousand seconds.
-PRICED_BY = 1_000_000
 TOKEN_UNITS, AUDIO_UNITS = ("Tokens", "1000000 Tokens"), ("Seconds", "1000 Seconds")
-MILLISECONDS = 1000
+
+# What the rows of usage of one charge differ in, in the order of COLUMNS; in `usage_row` each is a hole.
+MEASURED = (
+    "BilledCost", "ChargePeriodEnd", "ChargePeriodStart", "ConsumedQuantity", "ContractedCost", "EffectiveCost",
+    "ListCost", "PricingQuantity", "x_CallId",
+)  # fmt: skip
+# No text in PostgreSQL has it.
+HOLE = "\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +88,14 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What the rows of one department's calls have in common."""
+    """What the rows of one department's calls of a kind have in common."""
 
     common: Row
-    period: Period
     provider_code: str
     model_code: str
     resource: Row
     own: Row
     tags: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Metered:
-    """What one meter of a charge used at one price: how much, and its part of what was billed."""
-
-    quantity: int = 0
-    billed_nanos: int = 0
 
 
 def focus_time(moment: datetime) -> str:
@@ -119,54 +117,35 @@ def common_columns(statement: Statement, period: Period, *, is_issued: bool) -> 
 
 
 def billed_by_meter(
-    quantities: Mapping[Meter, int],
-    price_ids: Mapping[str, int],
-    prices: Mapping[int, Price],
-    amount_nanos: int,
-) -> dict[tuple[Meter, int | None], Metered]:
-    """Divide what calls cost over their meters, by what each costs to the last digit; the parts add up to the amount.
+    amount_nanos: int, quantities: Sequence[int], prices_nanos: Sequence[int]
+) -> list[int]:
+    """Divide what calls cost over the meters they used, by what each costs to the last digit; the parts add up to it.
 
     Calls are rounded to the nano one by one, so a part can differ from quantity × price by as many half nanos as there
     were calls.
     """
-    used = {
-        (meter, price_ids.get(meter)): quantity
-        for meter, quantity in quantities.items()
-        if quantity
-    }
-    exact = {
-        key: quantity * prices[key[1]].nanos_per_million_tokens if key[1] else 0
-        for key, quantity in used.items()
-    }
-    weights = exact if any(exact.values()) else dict(used)
-    parts = apportion(amount_nanos, weights) if used else {}
-    return {key: Metered(used[key], parts[key]) for key in used}
+    if len(quantities) == 1:
+        return [amount_nanos]
+    exact = [*map(mul, quantities, prices_nanos)]
+    return largest_remainder(amount_nanos, exact if any(exact) else quantities)
 
 
-def usage_row(charge: Charge, meter: Meter, price: Price | None, metered: Metered) -> Row:
-    """Return the row of one meter at one price."""
-    nanos = price.nanos_per_million_tokens if price else 0
-    unit_price = in_units(nanos)
-    exact = _decimal(metered.quantity * nanos, 15)
-    is_audio = meter == Meter.AUDIO
-    unit, pricing_unit = AUDIO_UNITS if is_audio else TOKEN_UNITS
+def usage_row(charge: Charge, meter: Meter, price: Price | None) -> Row:
+    """Return the row of one meter at one price, with a hole wherever something is measured."""
+    unit_price = in_units(price.nanos_per_million_tokens if price else 0)
+    unit, pricing_unit = AUDIO_UNITS if meter == Meter.AUDIO else TOKEN_UNITS
     sku = f"{charge.provider_code}/{charge.model_code}/{meter}"
     currency = charge.common["BillingCurrency"]
     return {
         **charge.common,
-        **charge.period.columns("Charge"),
-        **_costs(metered.billed_nanos),
         **AI_SERVICE,
         **charge.resource,
         **charge.own,
-        "ListCost": exact,
-        "ContractedCost": exact,
+        **dict.fromkeys(MEASURED, HOLE),
         "ListUnitPrice": unit_price,
         "ContractedUnitPrice": unit_price,
         "PricingCategory": "Standard",
-        "PricingQuantity": _decimal(metered.quantity, 6),
         "PricingUnit": pricing_unit,
-        "ConsumedQuantity": _decimal(metered.quantity, 3) if is_audio else metered.quantity,
         "ConsumedUnit": unit,
         "ChargeCategory": "Usage",
         "ChargeDescription": (
@@ -180,27 +159,36 @@ def usage_row(charge: Charge, meter: Meter, price: Price | None, metered: Metere
         # A meter without a price of its own is charged by another's row: the SKU is part of the price's name.
         "SkuPriceId": f"{sku}#{price.pk if price else 'free'}",
         "SkuPriceDetails": _price_details(price),
-        "Tags": json.dumps(dict.fromkeys(charge.tags, True)) if charge.tags else None,
+        "Tags": _tags(charge),
         "x_ChargeKind": "usage",
         "x_Model": charge.model_code,
     }
 
 
-def unmetered_row(charge: Charge, amount_nanos: int) -> Row:
+def consumed_places(meter: Meter) -> int:
+    """Return how many decimals the quantity consumed has: audio is counted in milliseconds, and told in seconds."""
+    return 3 if meter == Meter.AUDIO else 0
+
+
+def unmetered_row(
+    charge: Charge, amount_nanos: int, period: tuple[str, str], call_id: str = ""
+) -> Row:
     """Return the row of calls that cost something though no meter counted anything."""
     return {
         **charge.common,
-        **charge.period.columns("Charge"),
+        "ChargePeriodStart": period[0],
+        "ChargePeriodEnd": period[1],
         **_costs(amount_nanos),
         **AI_SERVICE,
         **charge.resource,
         **charge.own,
+        "x_CallId": call_id,
         "ChargeCategory": "Adjustment",
         "ChargeDescription": f"Calls of {charge.model_code} without metered usage",
         "ChargeFrequency": "One-Time",
         "ProviderName": charge.provider_code,
         "PublisherName": charge.provider_code,
-        "Tags": json.dumps(dict.fromkeys(charge.tags, True)) if charge.tags else None,
+        "Tags": _tags(charge),
         "x_ChargeKind": "unmetered",
         "x_Model": charge.model_code,
     }
@@ -258,10 +246,8 @@ def _costs(nanos: int) -> Row:
     }
 
 
-def _decimal(value: int, places: int) -> Decimal:
-    """Return `value` × 10^−places, exact and without trailing zeros."""
-    exact = Decimal(f"{value}e-{places}")
-    return exact.quantize(Decimal(1)) if exact == exact.to_integral_value() else exact.normalize()
+def _tags(charge: Charge) -> str | None:
+    return json.dumps(dict.fromkeys(charge.tags, True)) if charge.tags else None
 
 
 def _price_details(price: Price | None) -> str | None:

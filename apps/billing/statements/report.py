@@ -1,6 +1,6 @@
 """What a month's statements say, whether it is closed and they are frozen, or open and this is a preview."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,15 @@ from apps.billing import calendar
 from apps.billing.errors import BillingError
 from apps.billing.models import MonthClose, Statement
 from apps.billing.spans import FIRST_YEAR
-from apps.billing.statements.drafting import draft_month, month_code
+from apps.billing.statements.drafting import MonthDraft, draft_month, month_code, sketch_month
 
 
 class NoSuchMonthError(BillingError):
     """What was asked for is no month that has begun."""
+
+
+class NoSuchDepartmentError(BillingError):
+    """What was asked for is no department's code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +61,44 @@ def month_named(text: str, *, at: datetime) -> datetime:
     return day
 
 
+def code_among(codes: Collection[str], code: str | None) -> str | None:
+    """Return a department's code if it is one of these; None: none was asked for.
+
+    Compared here, not by the database: what comes from a command line may be no text that one takes.
+
+    Raises:
+        NoSuchDepartmentError: it is none.
+    """
+    if code is not None and code not in codes:
+        raise NoSuchDepartmentError(_("There is no department with the code “%s”.") % code)
+    return code
+
+
 def stated_month(*, starts_at: datetime, at: datetime) -> StatedMonth:
     """Return the month's frozen statements, or what they would be now."""
+    return _frozen(starts_at) or _drafted(draft_month(starts_at=starts_at, at=at))
+
+
+def shown_month(
+    *, starts_at: datetime, at: datetime, department_code: str | None = None
+) -> StatedMonth:
+    """Return the same for a page: of an open month what its totals say, with the lines of one department at most."""
+    return _frozen(starts_at) or _drafted(
+        sketch_month(starts_at=starts_at, at=at, department_code=department_code)
+    )
+
+
+def _frozen(starts_at: datetime) -> StatedMonth | None:
     closed = MonthClose.objects.filter(starts_at=starts_at).first()
-    if closed:
-        frozen = closed.statements.order_by("department_name", "department_code")
-        return StatedMonth(starts_at, calendar.next_month(starts_at), True, list(frozen))  # noqa: FBT003
-    draft = draft_month(starts_at=starts_at, at=at)
+    if closed is None:
+        return None
+    frozen = closed.statements.order_by("department_name", "department_code")
+    return StatedMonth(starts_at, calendar.next_month(starts_at), True, list(frozen))  # noqa: FBT003
+
+
+def _drafted(draft: MonthDraft) -> StatedMonth:
     by_name = sorted(draft.statements, key=lambda one: (one.department_name, one.department_code))
-    return StatedMonth(starts_at, draft.ends_at, False, by_name, draft.obstacles)  # noqa: FBT003
+    return StatedMonth(draft.starts_at, draft.ends_at, False, by_name, draft.obstacles)  # noqa: FBT003
 
 
 def totals(month: StatedMonth) -> Iterator[dict[str, Any]]:

@@ -4,22 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
+from apps.accounts.requests import SignedInRequest
 from apps.billing import access
 from apps.caching import http
 from apps.core import csv
-
-
-class SignedInRequest(HttpRequest):
-    """A request behind `login_required`."""
-
-    user: User
 
 
 @dataclass(frozen=True, slots=True)

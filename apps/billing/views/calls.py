@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from apps.accounts.requests import SignedInRequest
 from apps.billing import access
 from apps.billing.costs.types import CostFilter, Dimension
 from apps.billing.pages import call_csv
@@ -19,7 +20,6 @@ from apps.billing.pages import usage as usage_pages
 from apps.billing.pages.calls import Question, QuestionError
 from apps.billing.spans import Span, SpanError
 from apps.billing.views import base
-from apps.billing.views.base import SignedInRequest
 from apps.billing.views.usage import headed
 
 

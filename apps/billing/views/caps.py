@@ -9,12 +9,12 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from apps.accounts.requests import SignedInRequest
 from apps.billing.budgets import caps
 from apps.billing.errors import BillingError
 from apps.billing.forms.requests import CapForm
 from apps.billing.models import Budget
 from apps.billing.views import base
-from apps.billing.views.base import SignedInRequest
 from apps.billing.views.usage import headed
 
 

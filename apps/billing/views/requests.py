@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from apps.accounts.models import User
+from apps.accounts.requests import SignedInRequest
 from apps.billing import access
 from apps.billing.budgets import approvers, requests
 from apps.billing.errors import AlreadyDecidedError, BillingError, NotAllowedError
@@ -20,7 +21,6 @@ from apps.billing.models import Budget, BudgetRequest
 from apps.billing.pages.budget_cards import cards
 from apps.billing.pages.requests import request_page
 from apps.billing.views import base
-from apps.billing.views.base import SignedInRequest
 
 APPROVE = "approve"
 DECLINE = "decline"
@@ -44,7 +44,9 @@ def ask(request: SignedInRequest, budget_id: UUID) -> HttpResponse:
         except BillingError as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, _("Asked. The answer shows up under the budget."))
+            messages.success(
+                request, _("Asked. The answer comes by e-mail and shows up under the budget.")
+            )
             return redirect("billing:usage")
     [card] = cards(budgets, asker=request.user, now=timezone.now())
     waiting = BudgetRequest.objects.filter(

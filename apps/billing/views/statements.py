@@ -8,12 +8,12 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from apps.accounts.requests import SignedInRequest
 from apps.billing import access
 from apps.billing.models import Statement
 from apps.billing.statements.drafting import month_code
 from apps.billing.statements.pages import HEADER, csv_rows, statement_page
 from apps.billing.views import base
-from apps.billing.views.base import SignedInRequest
 from apps.caching import http
 
 

@@ -9,12 +9,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from apps.accounts.models import Department
+from apps.accounts.requests import SignedInRequest
 from apps.billing import access, spans
 from apps.billing.pages import month_csv
 from apps.billing.pages import usage as usage_pages
 from apps.billing.spans import Span
 from apps.billing.views import base
-from apps.billing.views.base import SignedInRequest
 
 
 def headed(request: SignedInRequest, code: str) -> Department:

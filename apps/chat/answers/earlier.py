@@ -44,11 +44,18 @@ def begun(reply: Message, choice: Choice) -> Keeping | None:
     return Keeping(key, scope, question.content)
 
 
-def answered(reply: Message, keeping: Keeping, embedded: EmbeddedQuestion) -> tuple[Keeping, bool]:
+def is_sought(reply: Message, keeping: Keeping) -> bool:
+    """Say whether an earlier answer by meaning could be given: only then is its search bought beyond a soft limit."""
+    return semantic.looks_up(keeping.question) and not _wants_another(reply)
+
+
+def answered(
+    reply: Message, keeping: Keeping, embedded: EmbeddedQuestion, *, is_sought: bool
+) -> tuple[Keeping, bool]:
     """Give an earlier answer to the reply if one serves; return what is needed to keep another, and whether it did."""
     if not signs.must_be_computed(keeping.question):
         keeping = replace(keeping, vector=embedded.vector, llm_model_id=embedded.llm_model_id)
-    if _wants_another(reply):
+    if not is_sought:
         return keeping, False
     started = time.perf_counter()
     found = semantic.look_up(keeping, embedded.vector, embedded.llm_model_id)

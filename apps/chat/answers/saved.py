@@ -8,6 +8,7 @@ from apps.billing import savings, services
 from apps.billing.models import Mechanism, Purpose, UsageRecord
 from apps.chat.models import Conversation, Message
 from apps.chat.types import QUESTION_ATTEMPT, SENTENCES_ATTEMPT, KeptAnswer
+from apps.llm import attempts
 
 
 def note_given(
@@ -35,7 +36,7 @@ def note_checked(*, reply: Message, usage: list[UsageRecord], candidate: KeptAns
     embedding = sum(
         record.amount_nanos
         for record in usage
-        if QUESTION_ATTEMPT <= record.attempt < SENTENCES_ATTEMPT
+        if QUESTION_ATTEMPT <= attempts.number(record.attempt) < SENTENCES_ATTEMPT
     )
     step = savings.Attributed(
         Mechanism.SEMANTIC_CACHE,

@@ -66,9 +66,14 @@ class Found:
     error: float
 
 
+def looks_up(question: str) -> bool:
+    """Say whether an earlier answer is looked for to such a question."""
+    return policies.of(ANSWER_SEMANTIC).is_enabled and not signs.must_be_computed(question)
+
+
 def look_up(keeping: Keeping, vector: NDArray[np.float32], llm_model_id: UUID) -> Found | None:
     """Return the entry nearest to a question, None where there is none to speak of or signs forbid any."""
-    if not policies.of(ANSWER_SEMANTIC).is_enabled or signs.must_be_computed(keeping.question):
+    if not looks_up(keeping.question):
         return None
     started = time.perf_counter()
     found = _nearest_agreeing(keeping, vector, llm_model_id)

@@ -137,7 +137,7 @@ def test_a_call_is_the_sum_of_its_meters(
     assert int(shown.exact_sum * 10**15) == int(exact * 10**6)
     assert shown.is_rounded
     assert shown.record.amount_nanos == round(exact) == shown.owed_nanos
-    assert [(line.unit_count, line.is_borrowed) for line in shown.meters] == [
+    assert [(line.count, line.is_borrowed) for line in shown.meters] == [
         (1001, False),
         (7, True),
         (333, False),

@@ -92,7 +92,7 @@ def test_each_dimension_is_told_apart_and_leads_to_its_calls(
         Dimension.MODEL: [("large", 7), ("small", 5)],
         Dimension.PERSON: [("Nobody: Parley itself", 7), (str(owner), 5)],
         Dimension.PURPOSE: [("Title", 7), ("Answer", 5)],
-        Dimension.PRODUCT: [("chat", 7), ("documents", 5)],
+        Dimension.PRODUCT: [("Chat", 7), ("Documents", 5)],
         Dimension.API_KEY: [("Without a key", 12)],
         Dimension.TAG: [("audit", 7), ("q4", 7)],
     }

@@ -119,8 +119,9 @@ def test_a_spike_that_goes_on_is_the_same_incident(department: Department, head:
 
 
 def test_operators_and_heads_are_told_and_heads_only_of_their_own(
-    department: Department, head: User, admin_user: User, colleague: User
+    department: Department, head: User, admin_user: User, colleague: User, settings: Any
 ) -> None:
+    settings.PARLEY_BASE_URL = "https://parley.example.org"
     other = DepartmentFactory(name="Sales")
     UserFactory(email="other@example.org", department=other, role=Membership.Role.HEAD)
     UserFactory(
@@ -138,6 +139,10 @@ def test_operators_and_heads_are_told_and_heads_only_of_their_own(
         "Parley: unexpected cost of Sales": ["operator@example.org", "other@example.org"],
     }
     assert "More than expected" in mail.outbox[0].body
+    anomaly = Anomaly.objects.get(department=department)
+    [body] = [message.body for message in mail.outbox if "Support" in message.subject]
+    assert f"https://parley.example.org/admin/billing/anomaly/{anomaly.pk}/change/" in body
+    assert f"https://parley.example.org/usage/departments/{department.code}/" in body
     assert not Anomaly.objects.filter(emailed_at=None).exists()
 
 

@@ -103,6 +103,26 @@ def test_of_answers_at_the_same_time_one_counts(budget: Budget, member: User, he
         assert sorted(threads.map(answer, range(4))) == ["counted", "late", "late", "late"]
 
 
+@pytest.mark.django_db
+def test_a_refusal_by_everybodys_budget_tells_no_amount_of_the_organisation() -> None:
+    budget = BudgetFactory(department=None)
+    refusal = Refusal(
+        budget_id=budget.pk,
+        subject=budget.subject,
+        period=Budget.Period.MONTH,
+        at_limit=Budget.AtLimit.REFUSE,
+        is_soft=False,
+        limit_nanos=765 * 10**9,
+        spent_nanos=764 * 10**9,
+        reserved_nanos=10**9,
+        max_nanos=2 * 10**9,
+        refills_at=None,
+    )
+    text = refusal_text(refusal)
+    assert "It could cost up to 2.00 $." in text
+    assert not {"765", "764", "1.00"} & {*text.replace("$", " ").split()}
+
+
 def test_only_whom_the_budget_concerns_may_ask(budget: Budget, head: User) -> None:
     for stranger in (head, UserFactory()):
         with pytest.raises(NotAllowedError):

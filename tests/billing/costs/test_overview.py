@@ -110,9 +110,24 @@ def test_each_filter_leaves_the_calls_it_means(organisation: Organisation) -> No
             "tag": "alpha",
         },
     }
-    for name in ("whole months", "parts of days"):
+    for name in ("whole months", "parts of days", "days of two months"):
         for said, chosen in filters.items():
             assert_adds_up(CostFilter(*spans()[name], **chosen), f"{name}, {said}")
+
+
+@pytest.mark.django_db
+def test_a_span_nothing_comes_after_is_the_same_whether_it_says_so_or_not() -> None:
+    first, last = month(2026, 9)[0], month(2026, 11)[0] + 12 * DAY
+    organisation = Organisation()
+    organisation.spend_by((first, last), count=60)
+    rollups.roll_up_batch(limit=40)
+    for chosen in ({}, {"product": "api"}, {"department_ids": (organisation.departments[0].pk,)}):
+        for begin in (first, first + 10 * DAY, month(2026, 11)[0], last - 5 * DAY):
+            closed = CostFilter(begin, last, **chosen)
+            open_ = CostFilter(begin, last, is_open=True, **chosen)
+            figures = costs.overview(open_, list(Dimension), limit=None)
+            assert figures.total.call_count > 0
+            assert figures == costs.overview(closed, list(Dimension), limit=None)
 
 
 def test_the_figures_equal_the_ledger_before_and_after_each_batch(
@@ -152,7 +167,7 @@ def test_lines_have_names_people_know(organisation: Organisation) -> None:
         Dimension.DEPARTMENT: {department.name for department in organisation.departments},
         Dimension.PERSON: {"Nobody: Parley itself", *(str(one) for one in organisation.people)},
         Dimension.API_KEY: {"Without a key", "Robot"},
-        Dimension.PRODUCT: {"chat", "api"},
+        Dimension.PRODUCT: {"Chat", "api"},
         Dimension.PURPOSE: {"Answer", "Title"},
         Dimension.MODEL: {"small", "large/new"},
         Dimension.TAG: {"alpha", "beta"},

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.billing.costs import overview as costs
 from apps.billing.costs import rollups, upkeep
 from apps.billing.costs.overview import CostFilter, Dimension
+from apps.billing.forecast import month_end
 from tests.billing.costs.calls import DAY, Organisation, month
 from tests.load.usage_rows import NotEmptyError, Sizes, load
 
@@ -65,10 +66,64 @@ def test_a_page_of_calls_reads_no_call_of_another_month(organisation: Organisati
 def test_whole_months_are_read_from_the_monthly_totals(organisation: Organisation) -> None:
     with CaptureQueriesContext(connection) as queries:
         costs.by(CostFilter(*month(2026, 9, months=3)), Dimension.PERSON)
+        costs.by(CostFilter(*month(2026, 9, months=3), product="chat"), Dimension.PERSON)
+    plan = plan_of(queries)
+    assert "billing_membercost" in plan
+    assert "billing_personmonthlycost" in plan
+    assert "billing_persondaycost" not in plan
+    assert "billing_personcost" not in plan
+    assert "billing_hourlycost" not in plan
+
+
+def test_days_of_everything_narrowed_are_read_from_the_organisation_s_totals(
+    organisation: Organisation,
+) -> None:
+    span = month(2026, 9, months=3)
+    with CaptureQueriesContext(connection) as queries:
+        costs.by_day(CostFilter(*span, product="chat", tag="alpha"))
+    plan = plan_of(queries)
+    assert "billing_organisationcost" in plan
+    assert "billing_dailycost" not in plan
+
+
+def test_the_running_month_is_read_as_a_whole_where_nothing_is_after_it(
+    organisation: Organisation,
+) -> None:
+    first, last = month(2026, 9, months=3)[0], month(2026, 11)[0] + 20 * DAY
+    with CaptureQueriesContext(connection) as queries:
+        costs.by(CostFilter(first, last, product="chat", is_open=True), Dimension.PERSON)
     plan = plan_of(queries)
     assert "billing_personmonthlycost" in plan
     assert "billing_personcost" not in plan
-    assert "billing_hourlycost" not in plan
+
+
+def test_a_forecast_reads_the_smallest_hours_and_calls_of_its_month_alone(
+    organisation: Organisation,
+) -> None:
+    at = month(2026, 11)[0] + 15 * DAY
+    for department_id in (None, organisation.departments[0].pk):
+        with CaptureQueriesContext(connection) as queries:
+            month_end(department_id=department_id, at=at)
+        plan = plan_of(queries)
+        assert "billing_departmenthourcost" in plan
+        assert "billing_hourlycost" not in plan
+        assert tables_read(plan) == {"billing_usagerecord_2026_11"}
+
+
+def test_a_list_of_calls_there_are_none_of_is_empty_without_looking_at_hours(
+    organisation: Organisation,
+) -> None:
+    rollups.roll_up_batch(limit=1000)
+    year = (month(2026, 9)[0], month(2026, 11)[1])
+    with CaptureQueriesContext(connection) as queries:
+        for of_few in ({}, {"department_ids": (organisation.departments[0].pk,)}):
+            assert costs.calls(CostFilter(*year, purpose="JUDGE", **of_few), before=None) == []
+    with connection.cursor() as cursor:
+        for query in queries.captured_queries:
+            cursor.execute("EXPLAIN (ANALYZE, COSTS OFF) " + query["sql"].replace("%", "%%"))
+            lines = [line for (line,) in cursor.fetchall()]
+            [at] = [n for n, line in enumerate(lines) if " on billing_hourlycost" in line]
+            assert "never executed" in lines[at]
 
 
 @pytest.mark.django_db(transaction=True)

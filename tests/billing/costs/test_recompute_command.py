@@ -85,5 +85,5 @@ def test_a_month_whose_calls_were_removed_is_said_to_be_so() -> None:
 
 
 def test_a_month_that_is_none_is_refused(capsys: Any) -> None:
-    with pytest.raises(CommandError, match="a month is written 2026-11"):
+    with pytest.raises(CommandError, match="write it like 2026-11"):
         run("--month", "November")

@@ -22,11 +22,15 @@ from apps.billing.costs.overview import CostFilter, Dimension, overview
 from apps.billing.models import (
     DailyCost,
     DepartmentCost,
+    DepartmentHourCost,
     HourlyCost,
+    MemberCost,
     MonthlyCost,
+    OrganisationCost,
     PersonCost,
     PersonDayCost,
     PersonMonthlyCost,
+    PersonWeekCost,
     Reservation,
     UsageRecord,
 )
@@ -43,6 +47,10 @@ TOTALS = (
     PersonDayCost,
     MonthlyCost,
     PersonMonthlyCost,
+    DepartmentHourCost,
+    OrganisationCost,
+    MemberCost,
+    PersonWeekCost,
 )
 ROLL_UP = """
 import django
@@ -111,6 +119,10 @@ def test_calls_that_agree_share_a_row(organisation: Organisation) -> None:
         "PersonDayCost": 3,
         "MonthlyCost": 1,
         "PersonMonthlyCost": 2,
+        "DepartmentHourCost": 3,
+        "OrganisationCost": 2,
+        "MemberCost": 2,
+        "PersonWeekCost": 2,
     }
     assert totals() == {in_records()}
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -210,30 +209,13 @@ def test_days_and_periods_are_those_of_the_billing_time_zone(owner: User, settin
 
 def test_cost_that_no_meter_explains_has_a_row_of_its_own(sales: Department) -> None:
     call = UsageRecord.objects.filter(outcome=Outcome.FAILED).get()
-    rows = list(
-        focus_rows._usage_rows(
-            {
-                "day": NOVEMBER,
-                "department_id": sales.pk,
-                "product": call.product,
-                "purpose": call.purpose,
-                "api_key_id": None,
-                "provider_code": "provider",
-                "model_code": "model",
-                "tags": [],
-            },
-            iter([{"price_ids": {}, "nanos": 7} | dict.fromkeys(_sums(), 0)]),
-            {sales.pk: {"BillingCurrency": "USD"}},
-            focus_rows._Names({}, {}),
-        )
+    charged = focus_rows.Charged({sales.pk: {"BillingCurrency": "USD"}})
+    charge = (sales.pk, call.product, call.purpose, None, "provider", "model", [], {})
+    [(nanos, line)] = focus_rows._day(
+        charged, ("", ""), [(*charge, 7, *(0 for _meter in focus_rows.METERS))]
     )
-    assert [(row["ChargeCategory"], row["BilledCost"]) for row in rows] == [
-        ("Adjustment", Decimal("7e-9"))
-    ]
-
-
-def _sums() -> Iterator[str]:
-    return (f"sum_{name}" for name in focus_rows.METER_FIELDS.values())
+    row = dict(zip(COLUMNS, next(csv.reader([line])), strict=True))
+    assert (nanos, row["ChargeCategory"], row["BilledCost"]) == (7, "Adjustment", "0.000000007")
 
 
 @pytest.mark.usefixtures("sales")

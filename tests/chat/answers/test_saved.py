@@ -9,18 +9,20 @@ import pytest
 from apps.accounts.models import User
 from apps.billing import services as billing
 from apps.billing.errors import BudgetExceededError
-from apps.billing.models import Budget, Mechanism, Outcome, Purpose, Saving
+from apps.billing.models import Budget, Mechanism, Outcome, Purpose, Saving, UsageRecord
 from apps.billing.savings import Identity, audit, identity
 from apps.billing.types import CallContext, Usage
 from apps.chat import services
+from apps.chat.answers.saved import note_checked
 from apps.chat.finish import finish
 from apps.chat.models import CachedAnswer, Conversation, Message
 from apps.chat.prepare import prepare
 from apps.chat.receipts import refused_by
 from apps.chat.services import Draft
-from apps.chat.types import ANSWER_ATTEMPT
+from apps.chat.types import ANSWER_ATTEMPT, QUESTION_ATTEMPT, KeptAnswer
 from apps.chat.types import Outcome as AnswerOutcome
 from apps.core.ids import uuid7
+from apps.llm.attempts import SECOND_TRY
 from apps.llm.models import LLMModel
 from tests.chat.answers.asking import ANSWER, QUESTION, layer, near
 from tests.chat.answers.test_semantic import PARAPHRASE, taught, turn
@@ -149,6 +151,21 @@ def test_a_check_is_an_overhead_beside_what_the_hit_would_have_saved(
     assert found.claimed_nanos == saving.saved_nanos
     assert found.real_share is not None
     assert 1.3 < found.real_share < 1.5
+
+
+def test_an_embedding_the_provider_took_at_the_second_try_is_no_part_of_the_check(
+    owner: User, colleague: User
+) -> None:
+    asked(owner)
+    kept = KeptAnswer.from_json(CachedAnswer.objects.get().answer)
+    reply = asked(colleague)
+    Message.objects.filter(pk=reply.pk).update(request_id=uuid7())
+    reply = Message.objects.select_related("conversation").get(pk=reply.pk)
+    embedding = UsageRecord(attempt=QUESTION_ATTEMPT + SECOND_TRY, amount_nanos=7)
+    answer = UsageRecord(attempt=ANSWER_ATTEMPT + SECOND_TRY, amount_nanos=500)
+    note_checked(reply=reply, usage=[answer, embedding], candidate=kept)
+    saving = Saving.objects.get(request_id=reply.request_id)
+    assert (saving.saved_nanos, saving.overhead_nanos) == (kept.amount_nanos - 7, 500)
 
 
 def test_a_search_in_vain_changes_nothing(owner: User, colleague: User) -> None:

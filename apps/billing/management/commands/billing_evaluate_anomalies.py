@@ -49,14 +49,22 @@ class Command(BaseCommand):
         parser.add_argument(
             "--departments", type=_count, default=60, help="how many are made (default: 60)"
         )
-        parser.add_argument("--seed", type=int, default=1, help="of the made departments")
+        parser.add_argument("--seed", type=_seed, default=1, help="of the made departments")
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         alarms = options["alarms_per_week"] or live.number("billing.anomaly_alarms_per_week")
         try:
             series = read_series(options["data"])
-        except (NoSeriesError, OSError, ValueError, LookupError) as error:
+        # The last four: the file is there, but of another shape.
+        except (
+            NoSeriesError,
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+        ) as error:
             raise CommandError(
                 f"No labelled series: {error}. Name a folder with --data that holds windows.json and the CSV files it names."
             ) from error
@@ -83,6 +91,12 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise ArgumentTypeError(f"{text} is no number above 0")
     return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text} is no whole number from 0")
+    return int(text)
 
 
 def _count(text: str) -> int:

@@ -33,14 +33,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
-        code = options["department"]
+        codes = set(Department.objects.values_list("code", flat=True))
         try:
+            code = report.code_among(codes, options["department"])
             month = report.stated_month(
                 starts_at=report.month_named(options["month"], at=now), at=now
             )
             if code:
-                if not Department.objects.filter(code=code).exists():
-                    raise CommandError(_("There is no department with the code %s.") % code)
                 month = month.of_department(code)
             if not month.is_closed:
                 self.stderr.write(
@@ -50,23 +49,25 @@ class Command(BaseCommand):
             self._write(focus_csv(month, is_detailed=options["detail"]), options["output"])
         except BillingError as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(
+                _("The rows could not be written: %s. Name another file with --output.") % error
+            ) from error
 
     def _write(self, lines: Iterator[str], output: Path | None) -> None:
         if output is None:
             for line in lines:
                 self.stdout.write(line, ending="")
             return
+        if output.exists() and not output.is_file():
+            # A device would be replaced by the file.
+            raise CommandError(_("%s is no file: name one with --output.") % output)
         # Whole or not at all: what goes wrong on the way leaves an earlier export as it was.
-        try:
-            handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-        except OSError as error:
-            raise CommandError(str(error)) from error
+        handle, name = tempfile.mkstemp(dir=output.parent, prefix=".focus.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
                 file.writelines(lines)
             Path(name).replace(output)
-        except BaseException as error:
+        except BaseException:
             Path(name).unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise CommandError(str(error)) from error
             raise

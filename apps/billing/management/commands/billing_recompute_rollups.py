@@ -2,28 +2,20 @@
 
 import json
 import sys
-from argparse import ArgumentTypeError
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.billing import calendar
 from apps.billing.costs import rollups, upkeep
 from apps.billing.costs.rollups import Difference
+from apps.billing.errors import BillingError
+from apps.billing.statements.report import month_named
 from apps.core.money import format_nanos
-
-
-def _month(text: str) -> datetime:
-    try:
-        starts_at = datetime.strptime(text, "%Y-%m").replace(tzinfo=calendar.zone())
-        # There is one after it.
-        calendar.next_month(starts_at)
-    except ValueError:
-        raise ArgumentTypeError(_("a month is written 2026-11")) from None
-    return starts_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +35,19 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--month", type=_month, help="only this month, 2026-11; default: all")
+        parser.add_argument("--month", help="only this month, 2026-11; default: all")
         parser.add_argument(
             "--check", action="store_true", help="compare and report, change nothing"
         )
         parser.add_argument("--json", action="store_true", help="print JSON, amounts in nanos")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        months = [options["month"]] if options["month"] else upkeep.months_with_cost()
+        months = upkeep.months_with_cost()
+        if options["month"] is not None:
+            try:
+                months = [month_named(options["month"], at=timezone.now())]
+            except BillingError as error:
+                raise CommandError(str(error)) from error
         outcomes = []
         for month in months:
             outcomes.append(_handle(month, is_check=options["check"]))

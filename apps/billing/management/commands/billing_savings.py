@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.billing import savings
-from apps.billing.costs.overview import CostFilter, total
 from apps.billing.savings import SavingTotal
 from apps.billing.spans import SpanError, read_span
 from apps.core.money import format_nanos
@@ -33,7 +32,7 @@ class Command(BaseCommand):
         mechanisms = savings.by_mechanism(span.starts_at, span.ends_at)
         departments = savings.by_department(span.starts_at, span.ends_at)
         saved = savings.summed(mechanisms)
-        actual = total(CostFilter(starts_at=span.starts_at, ends_at=span.ends_at)).amount_nanos
+        actual = savings.actual_nanos(span.starts_at, span.ends_at)
         amounts = {
             "actual": actual,
             "saved": saved.saved_nanos,

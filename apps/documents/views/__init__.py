@@ -1,0 +1,1 @@
+"""Pages and endpoints of documents; whatever a person may not read, or not manage, answers 404."""
