@@ -104,19 +104,30 @@ def _mentions_running_parley(file: str) -> bool:
     return "running_parley" in (REPOSITORY / file).read_text(encoding="utf-8")
 
 
+@functools.cache
+def _fills_tables(file: str) -> bool:
+    return 'scope="module", params=' in (REPOSITORY / file).read_text(encoding="utf-8")
+
+
 def needs_running_parley(nodeid: str) -> bool:
     """Say whether a test's file uses the running Parley, of which one a test run is enough."""
     return _mentions_running_parley(nodeid.partition("::")[0])
 
 
 class _Scheduling(LoadScopeScheduling):
-    """Deals out single tests in their order, but all on the running Parley to one worker.
+    """Deals out single tests in their order, but those that share what is dear to make to one worker: the running
+    Parley, or a module's rows by the hundred thousand.
 
     pytest-xdist's own groups (3.8) have no effect with pytest 9.2, which took away the attribute they write to.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "running Parley" if needs_running_parley(nodeid) else nodeid
+        file, _, test = nodeid.partition("::")
+        if needs_running_parley(nodeid):
+            return "running Parley"
+        if _fills_tables(file):
+            return f"{file}[{test.partition('[')[2]}"
+        return nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -3,9 +3,9 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -18,7 +18,6 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.core.ids import uuid7
-from tests.conftest import free_port
 
 POOL_SIZE = 5
 CSRF_TOKEN = "c" * 32
@@ -28,43 +27,37 @@ class Server:
     """The process, and its address."""
 
     def __init__(self, settings_module: str = "project.settings.test") -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "uvicorn",
-                "project.asgi:application",
-                "--port",
-                str(self.port),
-                "--lifespan",
-                "on",
-                "--log-level",
-                "warning",
-                "--timeout-graceful-shutdown",
-                "5",
-            ],
-            env={
-                **os.environ,
-                "DJANGO_SETTINGS_MODULE": settings_module,
-                "DATABASE_URL": test_database_url(),
-                "DATABASE_POOL_MAX": str(POOL_SIZE),
-                "DATABASE_POOL_TIMEOUT": "20",
-            },
-        )
+        # Bound here and handed over: a free port that is only named can be another's when the server comes to bind it.
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "uvicorn",
+                    "project.asgi:application",
+                    "--fd",
+                    str(listener.fileno()),
+                    "--lifespan",
+                    "on",
+                    "--log-level",
+                    "warning",
+                    "--timeout-graceful-shutdown",
+                    "5",
+                ],
+                pass_fds=(listener.fileno(),),
+                env={
+                    **os.environ,
+                    "DJANGO_SETTINGS_MODULE": settings_module,
+                    "DATABASE_URL": test_database_url(),
+                    "DATABASE_POOL_MAX": str(POOL_SIZE),
+                    "DATABASE_POOL_TIMEOUT": "20",
+                },
+            )
 
     def wait(self) -> None:
-        """Wait until it answers."""
-        while True:
-            assert self.process.poll() is None, "the server ended"
-            try:
-                httpx2.get(f"{self.url}/chat/", timeout=60)
-            except httpx2.ConnectError:
-                # The server needs the processor more than the question does.
-                time.sleep(0.05)
-                continue
-            return
+        """Wait until it answers; where it ends instead, the connection breaks."""
+        httpx2.get(f"{self.url}/chat/", timeout=600)
 
     def kill(self) -> None:
         """End it as a crash would."""
