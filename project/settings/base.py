@@ -205,7 +205,8 @@ AXES_VERBOSE = False
 AXES_LOCKOUT_TEMPLATE = "account/lockout.html"
 AXES_IPWARE_PROXY_COUNT = env.int("PROXY_COUNT", default=0)
 
-EMAIL_CONFIG: dict[str, Any] = env.email_url("EMAIL_URL", default=f"filemail://{VAR_DIR / 'mail'}")
+# The path is what follows the third slash, so an absolute one begins with a fourth.
+EMAIL_CONFIG: dict[str, Any] = env.email_url("EMAIL_URL", default=f"filemail:///{VAR_DIR / 'mail'}")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="parley@localhost")
 # Where people reach Parley, like https://parley.example.org, for the links in messages; empty: messages have none.
