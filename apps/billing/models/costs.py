@@ -9,27 +9,54 @@ from apps.accounts.models import ApiKey, Department
 from apps.billing.models.calls import Purpose
 
 
-class CostTotal(models.Model):
-    """Sums over calls that agree in all dimensions below; `starts_at` is where the hour or day begins."""
+class SumCost(models.Model):
+    """Sums over calls that agree in `starts_at`'s hour, day, week or month and in the dimensions a table names."""
 
     starts_at = models.DateTimeField(_("from"))
-    department = models.ForeignKey(
-        Department, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-    api_key = models.ForeignKey(
-        ApiKey, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
-    )
-    product = models.CharField(_("product"), max_length=40)
-    purpose = models.CharField(_("purpose"), max_length=20, choices=Purpose.choices)
-    provider_code = models.CharField(_("provider"), max_length=60)
-    model_code = models.CharField(_("model"), max_length=120)
-    tags = ArrayField(models.CharField(max_length=40), verbose_name=_("tags"), default=list)
     call_count = models.IntegerField(_("calls"))
     # All that went in: fresh, cached, written to the cache, embedded, in batches.
     input_tokens = models.BigIntegerField(_("input tokens"))
     cached_input_tokens = models.BigIntegerField(_("of these from the provider's cache"))
     output_tokens = models.BigIntegerField(_("output tokens"))
     amount_nanos = models.BigIntegerField(_("amount"))
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d %H:%M} {self.call_count}"
+
+
+class DepartmentSumCost(SumCost):
+    """Sums by department."""
+
+    department = models.ForeignKey(
+        Department, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+
+    class Meta:
+        abstract = True
+
+
+class KindSumCost(SumCost):
+    """Sums by kind of call."""
+
+    product = models.CharField(_("product"), max_length=40)
+    purpose = models.CharField(_("purpose"), max_length=20, choices=Purpose.choices)
+    provider_code = models.CharField(_("provider"), max_length=60)
+    model_code = models.CharField(_("model"), max_length=120)
+    tags = ArrayField(models.CharField(max_length=40), verbose_name=_("tags"), default=list)
+
+    class Meta:
+        abstract = True
+
+
+class CostTotal(DepartmentSumCost, KindSumCost):
+    """Sums by all dimensions but the person."""
+
+    api_key = models.ForeignKey(
+        ApiKey, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
 
     class Meta:
         abstract = True
@@ -57,29 +84,8 @@ class HourlyCost(CostTotal):
         indexes = (models.Index(fields=("department", "starts_at"), name="hourly_cost_department"),)
 
 
-class SumCost(models.Model):
-    """Sums over calls that agree in `starts_at`'s hour, day or month and in the few dimensions a table names."""
-
-    starts_at = models.DateTimeField(_("from"))
-    call_count = models.IntegerField(_("calls"))
-    input_tokens = models.BigIntegerField(_("input tokens"))
-    cached_input_tokens = models.BigIntegerField(_("of these from the provider's cache"))
-    output_tokens = models.BigIntegerField(_("output tokens"))
-    amount_nanos = models.BigIntegerField(_("amount"))
-
-    class Meta:
-        abstract = True
-
-    def __str__(self) -> str:
-        return f"{self.starts_at:%Y-%m-%d %H:%M} {self.call_count}"
-
-
-class DepartmentCost(SumCost):
+class DepartmentCost(DepartmentSumCost):
     """By day and department and nothing else: what the charts of days look at."""
-
-    department = models.ForeignKey(
-        Department, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
 
     class Meta:
         verbose_name = _("cost by department")
@@ -91,12 +97,8 @@ class DepartmentCost(SumCost):
         )
 
 
-class DepartmentHourCost(SumCost):
+class DepartmentHourCost(DepartmentSumCost):
     """By hour and department and nothing else: what forecasts and anomaly detection look at."""
-
-    department = models.ForeignKey(
-        Department, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
 
     class Meta:
         verbose_name = _("cost by department and hour")
@@ -111,14 +113,8 @@ class DepartmentHourCost(SumCost):
         )
 
 
-class OrganisationCost(SumCost):
+class OrganisationCost(KindSumCost):
     """By day and kind of call, whoever made it: the chart of days of the whole organisation, narrowed."""
-
-    product = models.CharField(_("product"), max_length=40)
-    purpose = models.CharField(_("purpose"), max_length=20, choices=Purpose.choices)
-    provider_code = models.CharField(_("provider"), max_length=60)
-    model_code = models.CharField(_("model"), max_length=120)
-    tags = ArrayField(models.CharField(max_length=40), verbose_name=_("tags"), default=list)
 
     class Meta:
         verbose_name = _("cost of the organisation")
@@ -222,12 +218,9 @@ class PersonMonthlyCost(PersonTotal):
         indexes = (models.Index(fields=("user", "starts_at"), name="person_monthly_cost_user"),)
 
 
-class PersonSumCost(SumCost):
+class PersonSumCost(DepartmentSumCost):
     """Sums by department and person and nothing else."""
 
-    department = models.ForeignKey(
-        Department, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
